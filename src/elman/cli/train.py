@@ -1,0 +1,120 @@
+"""`elman train`."""
+
+import inspect
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from elman.training.options import TrainOptions, flag, kind_of, read_toml
+
+_EXAMPLES = """
+
+Examples:
+
+    elman train
+
+    elman train book.txt --minutes 5 --cell gru
+
+    elman train texts/ --test held-out.txt --json
+
+    elman train ptb.train.txt --valid ptb.valid.txt --tokenizer word --tie
+
+    elman train --resume runs/lm-1 --minutes 20
+"""
+
+# What a configuration file may hold besides the options: the other arguments of `elman.train`.
+_OTHER_KEYS = ("data", "out", "overwrite", "resume")
+
+
+def _train(
+    context: typer.Context,
+    data: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Text: files, a folder, or - for standard input. None: the reference text of Python.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder.", show_default="the next free runs/lm-N")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Go on with this run, with its data and options.", show_default=False),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that exists at --out.")] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A TOML file with any of these options as keys; flags win.", show_default=False),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON object, as the last line.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing while training.")] = False,
+    **options: Any,
+) -> None:
+    """Train a recurrent language model on text, and leave it in a folder."""
+    from elman.training.run import train as run  # noqa: PLC0415
+
+    given: dict[str, Any] = {} if config is None else read_toml(config, also=_OTHER_KEYS)
+    flags = {"data": data, "out": out, "resume": resume, "overwrite": overwrite, **options}
+    # Only what was typed: a default must not overrule the configuration file, nor a run that goes on.
+    given |= {name: value for name, value in flags.items() if _typed(context, name)}
+    result = run(given.pop("data", None), quiet=quiet, **given)
+
+    typer.echo(result.sample, nl=not result.sample.endswith("\n"))
+    if as_json:
+        typer.echo(json.dumps(result.to_dict()))
+        return
+    for part, scores in (("validation", result.scores), ("test", result.test_scores)):
+        if scores:
+            typer.echo(
+                f"{part}: {scores['loss_nats']:.4f} nats a token, {scores['bits_per_char']:.4f} bits per character, "
+                f"perplexity {scores['perplexity']:.2f} over {scores['tokens']:,} tokens"
+            )
+    typer.echo(
+        f"{result.parameters:,} parameters, {result.steps:,} updates, {result.seconds:.0f} s, "
+        f"{result.tokens_per_second:,.0f} tokens/s\nmodel: {result.run}\n"
+        f"try:   elman generate {result.run} --prompt 'The '"
+    )
+
+
+def _typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _option_parameters() -> list[inspect.Parameter]:
+    """A flag for each field of `TrainOptions`."""
+    parameters = []
+    for option in fields(TrainOptions):
+        kind, optional = kind_of(option.name)
+        meta = option.metadata
+        name = flag(option.name)
+        declaration: Any = typer.Option(
+            f"{name}/--no-{name[2:]}" if kind is bool else name,
+            help=meta["help"],
+            rich_help_panel=meta["group"],
+            show_default=option.default is not None,
+        )
+        value: Any = Literal[meta["choices"]] if meta["choices"] else kind
+        annotation = Annotated[value | None if optional else value, declaration]
+        parameters.append(
+            inspect.Parameter(
+                option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=annotation
+            )
+        )
+    return parameters
+
+
+def _with_options(function: Any) -> Any:
+    signature = inspect.signature(function)
+    own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    function.__signature__ = signature.replace(parameters=[*own, *_option_parameters()])
+    function.__name__ = "train"
+    function.__doc__ += _EXAMPLES
+    return function
+
+
+train = _with_options(_train)

@@ -1,0 +1,1 @@
+"""Readers and batches: texts, tokens, streams."""

@@ -1,0 +1,151 @@
+"""Tokens: characters, bytes, words or subwords, by Hugging Face's tokenizers.
+
+Every vocabulary begins with two tokens that no text contains: START stands before each document, and a network that reads
+it starts with a fresh state; UNKNOWN stands for what the training text didn't hold.
+
+    char   a Unicode character each
+    byte   a byte of the UTF-8 form each: nothing is unknown
+    word   split at white space, and one END_OF_LINE token a line: the convention of published Penn Treebank figures
+    bpe    subwords by byte-pair encoding over bytes: nothing is unknown
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+from elman.data.text import Document
+from elman.errors import ModelFolderError, OptionError
+from elman.files import write_atomically
+
+START, UNKNOWN, END_OF_LINE = "<s>", "<unk>", "<eos>"
+START_ID, UNKNOWN_ID = 0, 1
+KINDS = ("char", "byte", "word", "bpe")
+
+# Text without spaces to split at is encoded in parts: the library's time grows faster than the length of one.
+_PART = 1 << 16
+
+
+class TextTokenizer:
+    """Text to token numbers and back. `kind` is one of `KINDS`; the rules live in a `tokenizers.Tokenizer`."""
+
+    def __init__(self, kind: str, rules: Tokenizer) -> None:
+        self.kind = kind
+        self._rules = rules
+        # A document that happens to contain "<s>" is read as those three characters, never as a start.
+        self._rules.encode_special_tokens = True
+
+    @classmethod
+    def fit(cls, kind: str, documents: Sequence[Document], vocabulary_size: int | None = None) -> "TextTokenizer":
+        """Build the vocabulary from `documents`. Raises `OptionError` for a kind or a size that makes no sense.
+
+        `vocabulary_size` is an upper limit, for "word" (None: every word) and "bpe" (None: 4096).
+        """
+        if kind not in KINDS:
+            raise OptionError(f"tokenizer={kind!r} is not known: choose from {', '.join(KINDS)}.")
+        texts = [document.text for document in documents]
+        return cls(kind, {"char": _char, "byte": _byte, "word": _word, "bpe": _bpe}[kind](texts, vocabulary_size))
+
+    @classmethod
+    def load(cls, kind: str, path: Path) -> "TextTokenizer":
+        """Read a `tokenizer.json`. Raises `ModelFolderError` if it is missing or damaged."""
+        try:
+            return cls(kind, Tokenizer.from_str(path.read_text(encoding="utf-8")))
+        # The library raises a bare Exception for whatever is wrong with a file.
+        except Exception as error:
+            raise ModelFolderError(f"{path} can't be read as a tokenizer: {error}.") from error
+
+    def save(self, path: Path) -> None:
+        write_atomically(path, self._rules.to_str(pretty=True))
+
+    def __len__(self) -> int:
+        return int(self._rules.get_vocab_size())
+
+    def encode(self, text: str) -> np.ndarray:
+        """The token numbers of a text, int32 (N,)."""
+        size = _PART if self.kind in ("char", "byte") else max(len(text), 1)
+        parts = [text[start : start + size] for start in range(0, len(text), size)]
+        encodings = self._rules.encode_batch_fast(parts)
+        return np.concatenate([np.zeros(0, np.int32), *(np.asarray(e.ids, np.int32) for e in encodings)])
+
+    def encode_documents(self, documents: Iterable[Document]) -> np.ndarray:
+        """One sequence of token numbers, int32 (N,): START and the tokens of each document in turn."""
+        start = np.array([START_ID], np.int32)
+        return np.concatenate([part for document in documents for part in (start, self.encode(document.text))])
+
+    def unknown_in(self, text: str) -> list[str]:
+        """The pieces of a text that the vocabulary doesn't hold, in order: they are read as UNKNOWN."""
+        encoding = self._rules.encode(text)
+        return [
+            text[a:b] for number, (a, b) in zip(encoding.ids, encoding.offsets, strict=True) if number == UNKNOWN_ID
+        ]
+
+    def decode_stream(self, numbers: Iterable[int]) -> Iterator[str]:
+        """Text as soon as it is whole (a character may take several byte tokens); START begins a new line."""
+        decoder = decoders.DecodeStream(skip_special_tokens=False)
+        for number in numbers:
+            if number == START_ID:
+                decoder = decoders.DecodeStream(skip_special_tokens=False)
+                yield "\n"
+                continue
+            text = decoder.step(self._rules, number)
+            if text:
+                yield text
+
+
+def _char(texts: Sequence[str], _: int | None) -> Tokenizer:
+    seen = sorted(set().union(*texts))
+    # Byte-pair encoding without a single merge splits into characters, faster than splitting by a rule does.
+    rules = Tokenizer(models.BPE(vocab=_numbered(seen), merges=[], unk_token=UNKNOWN))
+    rules.decoder = decoders.Fuse()
+    return rules
+
+
+def _byte(_: Sequence[str], __: int | None) -> Tokenizer:
+    rules = Tokenizer(models.BPE(vocab=_numbered(sorted(pre_tokenizers.ByteLevel.alphabet())), merges=[]))
+    rules.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    rules.decoder = decoders.ByteLevel()
+    return rules
+
+
+def _word(texts: Sequence[str], vocabulary_size: int | None) -> Tokenizer:
+    counts = Counter(word for text in texts for word in text.split())
+    for special in (START, UNKNOWN, END_OF_LINE):
+        counts.pop(special, None)
+    room = None if vocabulary_size is None else max(vocabulary_size - 3, 0)
+    # Of words equally frequent the alphabet decides, so that the same text always gives the same vocabulary.
+    kept = sorted(counts, key=lambda word: (-counts[word], word))[:room]
+    rules = Tokenizer(models.WordLevel(vocab=_numbered([END_OF_LINE, *kept]), unk_token=UNKNOWN))
+    rules.normalizer = normalizers.Replace("\n", f" {END_OF_LINE} ")
+    rules.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    # A space before each word but the first (no word begins with NUL, the mark of one to be glued on), none at a line's ends.
+    rules.decoder = decoders.Sequence(
+        [
+            decoders.WordPiece(prefix="\0", cleanup=False),
+            decoders.Replace(Regex(f" ?{END_OF_LINE}"), "\n"),
+            decoders.Fuse(),
+            decoders.Replace("\n ", "\n"),
+        ]
+    )
+    return rules
+
+
+def _bpe(texts: Sequence[str], vocabulary_size: int | None) -> Tokenizer:
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    size = 4096 if vocabulary_size is None else vocabulary_size
+    if size < len(alphabet) + 2:
+        raise OptionError(f"vocabulary={size} is too small: bpe needs {len(alphabet) + 2} for the bytes alone.")
+    rules = Tokenizer(models.BPE())
+    rules.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    rules.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, special_tokens=[START, UNKNOWN], initial_alphabet=alphabet, show_progress=False
+    )
+    rules.train_from_iterator(texts, trainer)
+    return rules
+
+
+def _numbered(tokens: Iterable[str]) -> dict[str, int]:
+    return {token: number for number, token in enumerate([START, UNKNOWN, *tokens])}

@@ -1,0 +1,115 @@
+"""The torch engine: PyTorch's own fused layers (oneDNN for LSTM on a CPU, cuDNN on CUDA) for the cells that it has.
+
+The fused calls know neither resets nor, at full speed, lengths. So time is cut at every *event*, a step at which a row
+ends or starts afresh; between two events the rows at work are a dense batch, which is one fused call. Rows are sorted by
+length first, so that those at work are always the first ones. Nothing is computed for padding.
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+
+from elman.axes import Bool, Float, Int, Tensor
+from elman.cells import Cell, ElmanCell, GRUCell, LSTMCell, State, Weights, map_state
+
+_FUSED_CELLS: dict[type[Cell], Callable[[Cell], Callable]] = {
+    ElmanCell: lambda cell: torch.rnn_relu if cell.nonlinearity == "relu" else torch.rnn_tanh,  # type: ignore[attr-defined]
+    LSTMCell: lambda _: torch.lstm,
+    GRUCell: lambda _: torch.gru,
+}
+
+
+def why_not(cell: Cell) -> str | None:
+    """The reason why this engine can't run `cell`, or None if it can."""
+    if type(cell) in _FUSED_CELLS:
+        return None
+    known = ", ".join(kind.name for kind in _FUSED_CELLS)
+    return f"PyTorch has no fused layer for the cell {cell.name!r}, only for {known}"
+
+
+def scan(
+    cell: Cell,
+    weights: Weights,
+    x_TBD: Float[Tensor, "T B D"],
+    state: State,
+    lengths_B: Int[Tensor, "B"] | None = None,
+    reset_TB: Bool[Tensor, "T B"] | None = None,
+) -> tuple[Float[Tensor, "T B H"], State]:
+    """Run `cell` by fused calls: see `elman.engines.scan` for the meaning of each argument."""
+    steps, batch = x_TBD.shape[:2]
+    if lengths_B is None:
+        return _scan_rows(cell, weights, x_TBD, state, [steps] * batch, reset_TB)
+
+    order_B = torch.argsort(lengths_B.to(x_TBD.device), descending=True, stable=True)
+    back_B = torch.argsort(order_B)
+    y_TBH, last = _scan_rows(
+        cell,
+        weights,
+        x_TBD.index_select(1, order_B),
+        map_state(lambda s: s.index_select(0, order_B), state),
+        sorted(lengths_B.tolist(), reverse=True),
+        None if reset_TB is None else reset_TB.index_select(1, order_B),
+    )
+    return y_TBH.index_select(1, back_B), map_state(lambda s: s.index_select(0, back_B), last)
+
+
+def _scan_rows(
+    cell: Cell,
+    weights: Weights,
+    x_TBD: Float[Tensor, "T B D"],
+    state: State,
+    lengths: list[int],
+    reset_TB: Bool[Tensor, "T B"] | None,
+) -> tuple[Float[Tensor, "T B H"], State]:
+    """The rows stand in order of falling length. One dense call between each event and the next."""
+    steps, batch = x_TBD.shape[:2]
+    reset_times = set() if reset_TB is None else set(reset_TB.any(1).nonzero().flatten().tolist())
+    cuts = sorted({0, *lengths, *(t for t in reset_times if lengths and t < lengths[0])})
+
+    outputs = []
+    ended = []
+    rows = batch
+    for start, stop in pairwise(cuts):
+        at_work = sum(length > start for length in lengths[:rows])
+        ended.append(_rows(state, slice(at_work, rows)))
+        state = _rows(state, slice(0, at_work))
+        rows = at_work
+        if start in reset_times:
+            keep_B1 = ~reset_TB[start, :rows].unsqueeze(-1)  # type: ignore[index]
+            state = map_state(lambda s: torch.where(keep_B1, s, 0), state)  # noqa: B023
+        y_tbH, state = _dense(cell, weights, x_TBD[start:stop, :rows], state)
+        outputs.append(torch.nn.functional.pad(y_tbH, (0, 0, 0, batch - rows)))
+    ended.append(state)
+
+    computed = cuts[-1]
+    outputs.append(
+        x_TBD.new_zeros(steps - computed, batch, cell.output_size, dtype=outputs[0].dtype if outputs else None)
+    )
+    # The longest rows ended last: putting the groups back to front restores the order of falling length.
+    last = map_state(lambda *groups: torch.cat(groups), *reversed(ended))
+    return (outputs[0] if computed == steps and len(outputs) == 2 else torch.cat(outputs)), last
+
+
+def _rows(state: State, rows: slice) -> State:
+    return map_state(lambda s: s[rows], state)
+
+
+def _dense(
+    cell: Cell, weights: Weights, x_TBD: Float[Tensor, "T B D"], state: State
+) -> tuple[Float[Tensor, "T B H"], State]:
+    """One fused call. The state comes back in the dtype that it had, whatever autocast made of it in between."""
+    hx = tuple(s.unsqueeze(0).contiguous() for s in state)
+    y_TBH, *last = _FUSED_CELLS[type(cell)](cell)(
+        x_TBD.contiguous(),
+        hx if isinstance(cell, LSTMCell) else hx[0],
+        list(weights.values()),
+        cell.bias,
+        1,  # layers
+        0.0,  # dropout
+        # cuDNN keeps what a backward pass needs only "in training": gradients are wanted in evaluation mode too.
+        torch.is_grad_enabled(),
+        False,  # bidirectional
+        False,  # batch_first
+    )
+    return y_TBH, type(state)(*(new.squeeze(0).to(old.dtype) for new, old in zip(last, state, strict=True)))

@@ -1,0 +1,48 @@
+"""The reference engine: a cell's own `step`, folded over time in operations of PyTorch.
+
+It runs any cell on any device in any dtype, and has derivatives of every order and mode. Other engines are held to it.
+"""
+
+import torch
+
+from elman.axes import Bool, Float, Int, Tensor
+from elman.cells import Cell, State, Weights, map_state
+
+
+def scan(
+    cell: Cell,
+    weights: Weights,
+    x_TBD: Float[Tensor, "T B D"],
+    state: State,
+    lengths_B: Int[Tensor, "B"] | None = None,
+    reset_TB: Bool[Tensor, "T B"] | None = None,
+) -> tuple[Float[Tensor, "T B H"], State]:
+    """Fold `cell.step` over time: see `elman.engines.scan` for the meaning of each argument."""
+    steps, batch = x_TBD.shape[:2]
+    valid_TB1 = None
+    if lengths_B is not None:
+        times_T = torch.arange(steps, device=x_TBD.device)
+        valid_TB1 = (times_T[:, None] < lengths_B).unsqueeze(-1)
+        # Padding is cleared before the product, so that not even a NaN in it reaches a gradient.
+        x_TBD = torch.where(valid_TB1, x_TBD, 0)
+    if steps == 0:
+        return x_TBD.new_zeros(0, batch, cell.output_size), state
+
+    fresh = cell.initial_state(batch, like=weights["weight_hh"])
+    outputs = []
+    # unbind, not indexing: its backward is one stack, where T indexings would each fill an array of T steps.
+    for t, u_BG in enumerate(cell.project(weights, x_TBD).unbind(0)):
+        if reset_TB is not None:
+            state = _select(reset_TB[t].unsqueeze(-1), fresh, state)
+        y_BH, following = cell.step(weights, u_BG, state)
+        if valid_TB1 is not None:
+            y_BH = torch.where(valid_TB1[t], y_BH, 0)
+            following = _select(valid_TB1[t], following, state)
+        outputs.append(y_BH)
+        state = following
+    return torch.stack(outputs), state
+
+
+def _select(condition_B1: Bool[Tensor, "B 1"], chosen: State, otherwise: State) -> State:
+    """Row by row: `chosen` where the condition holds, else `otherwise`."""
+    return map_state(lambda a, b: torch.where(condition_B1, a, b), chosen, otherwise)

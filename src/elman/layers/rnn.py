@@ -1,0 +1,145 @@
+"""`elman.RNN`, `elman.LSTM`, `elman.GRU`: drop-ins for `torch.nn`'s of the same name.
+
+The same arguments, call, shapes and `state_dict`. Besides, keyword-only: `engine=` when a layer is made; `lengths=` and
+`reset=` when it is called.
+
+    lengths   one whole number for each sequence, 0 to T, in any order, a list or a tensor on any device. Beyond its length
+              a sequence's outputs are 0 and its final state is that after its last valid step.
+    reset     a flag a step, torch.bool, in the input's own layout without the feature axis. Where it is true, the step
+              starts from the zero state. In the backward direction of a bidirectional layer a reset at t separates t - 1
+              from t too: what stands on one side of it never reaches the other.
+
+All raise `ShapeError` for shapes that don't fit, `OptionError` for arguments that don't, `EngineError` for an engine that
+can't serve.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from elman.cells import ElmanCell, GRUCell, LSTMCell
+from elman.errors import OptionError, ShapeError
+from elman.layers.recurrent import RecurrentLayers
+
+
+class RNN(RecurrentLayers):
+    """The Elman network's recurrent layers, h_t = f(W x_t + b_ih + U h_{t-1} + b_hh): see `elman.cells.elman`.
+
+    Called on x (T, B, D), or (B, T, D) if `batch_first`, or (T, D), or a `PackedSequence`, and an optional state
+    (L·directions, B, H), gives (outputs, final state). `nonlinearity` is "tanh" or "relu".
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        **keywords: Any,
+    ) -> None:
+        _refuse_projection("RNN", keywords)
+        cell = ElmanCell(hidden_size, bias, nonlinearity)
+        super().__init__(cell, input_size, num_layers, batch_first, dropout, bidirectional, **keywords)
+        self.nonlinearity = nonlinearity
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: Tensor | None = None,
+        *,
+        lengths: Tensor | Sequence[int] | None = None,
+        reset: Tensor | None = None,
+    ) -> tuple[Any, Tensor]:
+        y, (h,) = self.run(input, _single_state(hx), lengths, reset)
+        return y, h
+
+
+class GRU(RecurrentLayers):
+    """Gated recurrent units, reset gate after the recurrent product, as `torch.nn.GRU`: see `elman.cells.gru`.
+
+    Called on x (T, B, D), or (B, T, D) if `batch_first`, or (T, D), or a `PackedSequence`, and an optional state
+    (L·directions, B, H), gives (outputs, final state).
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        **keywords: Any,
+    ) -> None:
+        _refuse_projection("GRU", keywords)
+        cell = GRUCell(hidden_size, bias)
+        super().__init__(cell, input_size, num_layers, batch_first, dropout, bidirectional, **keywords)
+
+    forward = RNN.forward
+
+
+class LSTM(RecurrentLayers):
+    """Long short-term memory, with a recurrent projection if `proj_size`, as `torch.nn.LSTM`: see `elman.cells.lstm`.
+
+    Called on x (T, B, D), or (B, T, D) if `batch_first`, or (T, D), or a `PackedSequence`, and an optional state (h, c)
+    of (L·directions, B, proj_size or H) and (L·directions, B, H), gives (outputs, (h, c)).
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        **keywords: Any,
+    ) -> None:
+        cell = LSTMCell(hidden_size, bias, proj_size)
+        super().__init__(cell, input_size, num_layers, batch_first, dropout, bidirectional, **keywords)
+        self.proj_size = proj_size
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: tuple[Tensor, Tensor] | None = None,
+        *,
+        lengths: Tensor | Sequence[int] | None = None,
+        reset: Tensor | None = None,
+    ) -> tuple[Any, tuple[Tensor, Tensor]]:
+        if isinstance(hx, Tensor):
+            raise ShapeError("the state of an LSTM is a pair (h, c): one tensor was given.")
+        y, (h, c) = self.run(input, hx, lengths, reset)
+        return y, (h, c)
+
+
+def _single_state(hx: Tensor | None) -> tuple[Tensor] | None:
+    if hx is not None and not isinstance(hx, Tensor):
+        raise ShapeError(f"the state of this layer is one tensor h: {type(hx).__name__} was given.")
+    return None if hx is None else (hx,)
+
+
+def _refuse_projection(kind: str, keywords: dict[str, Any]) -> None:
+    if keywords.pop("proj_size", 0):
+        raise OptionError(f"proj_size is an option of the LSTM: {kind} has no projection. Leave it out.")
+
+
+_BY_CELL_NAME: dict[str, Any] = {"elman": RNN, "lstm": LSTM, "gru": GRU}
+CELL_NAMES = tuple(_BY_CELL_NAME)
+
+
+def layers_of(cell: str, input_size: int, hidden_size: int, **options: Any) -> RecurrentLayers:
+    """The recurrent layers of the cell called `cell`. Raises `OptionError`, with the names there are, if it isn't known."""
+    if cell not in _BY_CELL_NAME:
+        raise OptionError(f"cell={cell!r} is not known: choose from {', '.join(CELL_NAMES)}.")
+    layers: RecurrentLayers = _BY_CELL_NAME[cell](input_size, hidden_size, **options)
+    return layers

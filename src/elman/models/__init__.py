@@ -1,0 +1,1 @@
+"""Input layer → recurrent layers → output layer; one file a task."""

@@ -1,0 +1,1 @@
+"""Training: options, schedule, loop, checkpoints, logs; a run from data to a model's folder."""

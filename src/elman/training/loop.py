@@ -1,0 +1,238 @@
+"""The training loop: truncated back-propagation through time over any task, by any budget, with nothing lost.
+
+State is carried from each window to the next and cut from the graph there. Every step is a function of what a checkpoint
+holds, so a run that is stopped (or killed) and resumed repeats the steps that an undisturbed one would have taken.
+"""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from elman.errors import TrainingDivergedError, TrainingInterruptedError
+from elman.models.task import Task
+from elman.training import checkpoint
+from elman.training.checkpoint import Progress
+from elman.training.options import TrainOptions
+from elman.training.schedule import Schedule
+
+_SECONDS_BETWEEN_CHECKPOINTS = 60.0
+_SECONDS_BETWEEN_REPORTS = 1.0
+
+
+class Observer(Protocol):
+    """Whoever watches a run: a log, a progress bar."""
+
+    def trained(self, progress: Progress, fraction: float, report: dict[str, float]) -> None:
+        """About once a second: means since the last report, under the names of `metrics.jsonl`."""
+
+    def validated(self, progress: Progress, fraction: float, scores: dict[str, float]) -> None:
+        """After each validation; `progress.stale` is 0 if it was the best so far."""
+
+
+class Trainer:
+    """Trains `task` in `folder`. `keep_best` is called when the weights are the best so far, to write them there."""
+
+    def __init__(
+        self, task: Task, options: TrainOptions, folder: Path, keep_best: Any, observers: list[Observer]
+    ) -> None:
+        self.task = task
+        self.options = options
+        self.folder = folder
+        self.schedule = Schedule.of(options, task.steps_per_epoch)
+        self.progress = Progress()
+        self._keep_best = keep_best
+        self.observers = observers
+        self._carried: Any = None
+        self._optimizer = make_optimizer(task.network, options)
+        self._interrupted_by: int | None = None
+
+    def resume(self, longer: bool = False) -> bool:
+        """Go on from the checkpoint in the folder, if there is one; says whether there was.
+
+        `longer`: the budget is a new one, so patience begins anew.
+        """
+        there = (self.folder / checkpoint.NAME).exists()
+        if there:
+            self._carried, self.progress = checkpoint.load(self.folder, self.task.network, self._optimizer)
+            self.progress.stale *= not longer
+        return there
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether validation has not improved for as long as `patience` allows."""
+        return bool(self.options.patience and self.progress.stale >= self.options.patience)
+
+    def fit(self) -> Progress:
+        """Train until the budget is spent or validation no longer improves.
+
+        Raises `TrainingInterruptedError` on SIGINT or SIGTERM, after everything is saved, and `TrainingDivergedError` when the
+        loss or the gradient is no longer finite, with the last good checkpoint left as it is.
+        """
+        with self._signals():
+            clock = _Clock(self.progress.seconds)
+            report = _Report(clock.seconds)
+            saved_at = clock.seconds
+            validated = self._validations(self.schedule.fraction(self.progress.step, clock.seconds))
+            while not self._finished(clock.seconds):
+                self._step(self.schedule.fraction(self.progress.step, clock.seconds), report)
+                self.progress.seconds = clock.seconds
+                fraction = self.schedule.fraction(self.progress.step, clock.seconds)
+                if clock.seconds - report.since >= _SECONDS_BETWEEN_REPORTS or fraction >= 1:
+                    self._tell("trained", fraction, report.collect(clock.seconds))
+                due = self._validations(fraction) > validated
+                if due:
+                    self._validate(fraction)
+                    report.skip(clock.seconds - self.progress.seconds)
+                    self.progress.seconds = clock.seconds
+                    validated = self._validations(self.schedule.fraction(self.progress.step, clock.seconds))
+                if due or self._interrupted_by or clock.seconds - saved_at >= _SECONDS_BETWEEN_CHECKPOINTS:
+                    self._save()
+                    saved_at = clock.seconds
+                if self._interrupted_by:
+                    name = signal.Signals(self._interrupted_by).name
+                    raise TrainingInterruptedError(
+                        f"stopped by {name} after step {self.progress.step}; everything is saved. "
+                        f"Go on with: elman train --resume {self.folder}",
+                        self._interrupted_by,
+                    )
+        return self.progress
+
+    def _finished(self, seconds: float) -> bool:
+        return self.stopped_early or self.schedule.fraction(self.progress.step, seconds) >= 1
+
+    def _step(self, fraction: float, report: "_Report") -> None:
+        step, network = self.progress.step, self.task.network
+        network.train()
+        batch = self.task.batch(step)
+        state = self._carried if self.task.carries_state(step) else None
+        rate = self.schedule.learning_rate(step, fraction)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        with torch.autocast(network_device(network).type, torch.bfloat16, enabled=self.options.precision == "bf16"):
+            loss, state = self.task.loss(batch, state)
+        self._optimizer.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), self.options.clip or math.inf)
+        loss_nats, gradient_norm = float(loss.detach()), float(norm)
+        if not (math.isfinite(loss_nats) and math.isfinite(gradient_norm)):
+            raise TrainingDivergedError(self._divergence(step, loss_nats, gradient_norm))
+        self._optimizer.step()
+        self._carried = _cut(state)
+        self.progress.step += 1
+        units = self.task.size(batch)
+        self.progress.units += units
+        report.add(loss_nats, units, rate, gradient_norm)
+
+    def _divergence(self, step: int, loss_nats: float, gradient_norm: float) -> str:
+        kept = self.folder / checkpoint.NAME
+        where = f"The last good checkpoint is {kept}" if kept.exists() else "No checkpoint had been written yet"
+        return (
+            f"training diverged at step {step}: loss {loss_nats}, gradient norm {gradient_norm}. {where}. "
+            f"Start again with a lower --lr (now {self.options.lr:g}) or --clip (now {self.options.clip:g})."
+        )
+
+    def _validations(self, fraction: float) -> int:
+        """How many validations are due by a part of the budget."""
+        return int(fraction * self.options.validations)
+
+    def _validate(self, fraction: float) -> None:
+        scores = self.task.validate()
+        progress = self.progress
+        # A loss that is not finite is never the best; before the first finite one nothing is kept.
+        if scores["loss_nats"] < progress.best_loss:
+            progress.best_loss, progress.best_step, progress.stale = scores["loss_nats"], progress.step, 0
+            self._keep_best()
+        else:
+            progress.stale += 1
+        self._tell("validated", fraction, scores)
+
+    def _save(self) -> None:
+        checkpoint.save(self.folder, self.task.network, self._optimizer, self._carried, self.progress)
+
+    def _tell(self, what: str, fraction: float, values: dict[str, float]) -> None:
+        for observer in self.observers:
+            getattr(observer, what)(self.progress, fraction, values)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """The first SIGINT or SIGTERM lets the step end and everything be saved; the second acts as ever."""
+
+        def note(number: int, _: FrameType | None) -> None:
+            if self._interrupted_by is not None:
+                signal.signal(number, former[number])
+                signal.raise_signal(number)
+            self._interrupted_by = number
+
+        former: dict[int, Any] = {}
+        # Python hears signals in the main thread only; a run in another thread is its owner's to stop.
+        if threading.current_thread() is threading.main_thread():
+            former = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+
+
+def make_optimizer(network: torch.nn.Module, options: TrainOptions) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter, arXiv 1711.05101); vectors (biases) don't decay."""
+    matrices = [p for p in network.parameters() if p.dim() > 1]
+    vectors = [p for p in network.parameters() if p.dim() <= 1]
+    groups = [{"params": matrices, "weight_decay": options.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    fused = network_device(network).type in ("cpu", "cuda")
+    return torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.99), fused=fused)
+
+
+def network_device(network: torch.nn.Module) -> torch.device:
+    return next(network.parameters()).device
+
+
+def _cut(state: Any) -> Any:
+    """The same state, cut from the graph: gradients go back one window, the state goes on."""
+    return state.detach() if isinstance(state, Tensor) else tuple(s.detach() for s in state)
+
+
+class _Clock:
+    """Seconds of training, going on from an earlier start."""
+
+    def __init__(self, before: float) -> None:
+        self._zero = time.monotonic() - before
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._zero
+
+
+class _Report:
+    """Means over the steps since the last report."""
+
+    def __init__(self, now: float) -> None:
+        self.since = now
+        self._steps: list[tuple[float, int, float, float]] = []
+
+    def add(self, loss: float, units: int, rate: float, norm: float) -> None:
+        self._steps.append((loss, units, rate, norm))
+
+    def skip(self, seconds: float) -> None:
+        """Leave out time that was not spent on training steps."""
+        self.since += seconds
+
+    def collect(self, now: float) -> dict[str, float]:
+        losses, units, rates, norms = zip(*self._steps, strict=True)
+        report = {
+            "loss_nats": sum(loss * n for loss, n in zip(losses, units, strict=True)) / sum(units),
+            "learning_rate": rates[-1],
+            "gradient_norm": sum(norms) / len(norms),
+            "units_per_second": sum(units) / max(now - self.since, 1e-9),
+        }
+        self.since, self._steps = now, []
+        return report
