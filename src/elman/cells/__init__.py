@@ -1,6 +1,6 @@
 """One file a cell: equations, citation, variant, gate order, initialisers, and one `step`."""
 
-from elman.cells.cell import Cell, State, Weights, map_state
+from elman.cells.cell import Cell, State, Weights, check_size, map_state
 from elman.cells.elman import ElmanCell, ElmanState
 from elman.cells.gru import GRUCell, GRUState
 from elman.cells.lstm import LSTMCell, LSTMState
@@ -15,5 +15,6 @@ __all__ = [
     "LSTMState",
     "State",
     "Weights",
+    "check_size",
     "map_state",
 ]

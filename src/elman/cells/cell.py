@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar
 
 from elman.axes import Float, Tensor
 from elman.cells.operations import affine
+from elman.errors import OptionError
 
 Weights = Mapping[str, Tensor]
 # A NamedTuple of arrays (B, size), one for each state of the cell.
@@ -34,6 +35,9 @@ class Cell(ABC):
     gates: ClassVar[tuple[str, ...]]
     # The NamedTuple class of the cell's state; its first field is the hidden state h.
     state_type: ClassVar[Any]
+
+    def __post_init__(self) -> None:
+        check_size("hidden_size", self.hidden_size)
 
     @property
     def output_size(self) -> int:
@@ -67,6 +71,12 @@ class Cell(ABC):
     @abstractmethod
     def step(self, weights: Weights, u_BG: Float[Tensor, "B G"], state: State) -> tuple[Float[Tensor, "B H"], State]:
         """One step: (u_t, state before) -> (y_t, state after). Pure: changes nothing that it is given."""
+
+
+def check_size(name: str, value: Any) -> None:
+    """Raise `OptionError` unless `value` is a whole number of at least 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise OptionError(f"{name}={value!r} must be a whole number of at least 1.")
 
 
 def map_state(function: Callable[..., Tensor], *states: _AnyState) -> _AnyState:

@@ -42,6 +42,7 @@ class ElmanCell(Cell):
     state_type: ClassVar = ElmanState
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.nonlinearity not in _NONLINEARITIES:
             known = " or ".join(repr(name) for name in _NONLINEARITIES)
             raise OptionError(f"nonlinearity={self.nonlinearity!r} is not known: choose {known}.")

@@ -44,6 +44,7 @@ class LSTMCell(Cell):
     state_type: ClassVar = LSTMState
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.projection_size < self.hidden_size:
             raise OptionError(
                 f"proj_size={self.projection_size} must be 0 (no projection) or less than hidden_size="

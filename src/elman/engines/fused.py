@@ -9,6 +9,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import torch
+from torch.nn.functional import pad
 
 from elman.axes import Bool, Float, Int, Tensor
 from elman.cells import Cell, ElmanCell, GRUCell, LSTMCell, State, Weights, map_state
@@ -38,6 +39,10 @@ def scan(
 ) -> tuple[Float[Tensor, "T B H"], State]:
     """Run `cell` by fused calls: see `elman.engines.scan` for the meaning of each argument."""
     steps, batch = x_TBD.shape[:2]
+    if steps == 0:
+        return x_TBD.new_zeros(0, batch, cell.output_size), state
+    if lengths_B is None and reset_TB is None:
+        return _dense(cell, weights, x_TBD, state)
     if lengths_B is None:
         return _scan_rows(cell, weights, x_TBD, state, [steps] * batch, reset_TB)
 
@@ -79,16 +84,13 @@ def _scan_rows(
             keep_B1 = ~reset_TB[start, :rows].unsqueeze(-1)  # type: ignore[index]
             state = map_state(lambda s: torch.where(keep_B1, s, 0), state)  # noqa: B023
         y_tbH, state = _dense(cell, weights, x_TBD[start:stop, :rows], state)
-        outputs.append(torch.nn.functional.pad(y_tbH, (0, 0, 0, batch - rows)))
+        outputs.append(pad(y_tbH, (0, 0, 0, batch - rows)))
     ended.append(state)
 
-    computed = cuts[-1]
-    outputs.append(
-        x_TBD.new_zeros(steps - computed, batch, cell.output_size, dtype=outputs[0].dtype if outputs else None)
-    )
+    outputs.append(x_TBD.new_zeros(steps - cuts[-1], batch, cell.output_size))
     # The longest rows ended last: putting the groups back to front restores the order of falling length.
     last = map_state(lambda *groups: torch.cat(groups), *reversed(ended))
-    return (outputs[0] if computed == steps and len(outputs) == 2 else torch.cat(outputs)), last
+    return torch.cat(outputs), last
 
 
 def _rows(state: State, rows: slice) -> State:
@@ -103,7 +105,7 @@ def _dense(
     y_TBH, *last = _FUSED_CELLS[type(cell)](cell)(
         x_TBD.contiguous(),
         hx if isinstance(cell, LSTMCell) else hx[0],
-        list(weights.values()),
+        [weights[name] for name in cell.weight_shapes(x_TBD.shape[-1])],
         cell.bias,
         1,  # layers
         0.0,  # dropout

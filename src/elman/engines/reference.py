@@ -25,6 +25,7 @@ def scan(
         valid_TB1 = (times_T[:, None] < lengths_B).unsqueeze(-1)
         # Padding is cleared before the product, so that not even a NaN in it reaches a gradient.
         x_TBD = torch.where(valid_TB1, x_TBD, 0)
+        reset_TB = None if reset_TB is None else reset_TB & valid_TB1.squeeze(-1)
     if steps == 0:
         return x_TBD.new_zeros(0, batch, cell.output_size), state
 
@@ -39,7 +40,8 @@ def scan(
             y_BH = torch.where(valid_TB1[t], y_BH, 0)
             following = _select(valid_TB1[t], following, state)
         outputs.append(y_BH)
-        state = following
+        # Autocast may have made a step's result a half: the state is carried in the precision that it came in.
+        state = map_state(lambda new, old: new.to(old.dtype), following, state)
     return torch.stack(outputs), state
 
 

@@ -14,10 +14,11 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from elman import engines
 from elman.axes import Bool, Float, Int, Tensor
-from elman.cells import Cell, State, map_state
+from elman.cells import Cell, State, check_size, map_state
 from elman.engines import Engine
 from elman.errors import OptionError, ShapeError
 from elman.layers.direction import reverse_reset, reverse_time
+from elman.layers.dropout import dropout as drop_units
 
 LayerState = tuple[Tensor, ...]
 
@@ -44,7 +45,8 @@ class RecurrentLayers(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        _check_sizes(input_size=input_size, hidden_size=cell.hidden_size, num_layers=num_layers)
+        check_size("input_size", input_size)
+        check_size("num_layers", num_layers)
         if not (isinstance(dropout, (int, float)) and not isinstance(dropout, bool) and 0 <= dropout <= 1):
             raise OptionError(f"dropout={dropout!r} must be a probability, a number from 0 to 1.")
         if dropout and num_layers == 1:
@@ -114,6 +116,7 @@ class RecurrentLayers(nn.Module):
         else:
             batched = x.dim() == 3
             x_TBD = self._time_major(x)
+        self._check_input(x_TBD)
         batch = x_TBD.shape[1]
 
         lengths_B = None if lengths is None else _check_lengths(lengths, x_TBD)
@@ -140,7 +143,7 @@ class RecurrentLayers(nn.Module):
         for index, (layer, direction) in enumerate(self._places()):
             if direction == 0 and layer > 0:
                 x_TBD = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
-                x_TBD = nn.functional.dropout(x_TBD, self.dropout, self.training)
+                x_TBD = drop_units(x_TBD, self.dropout, self.training)
             if direction == 0:
                 outputs = []
             backwards = direction == 1
@@ -170,18 +173,27 @@ class RecurrentLayers(nn.Module):
         layout = "(B, T, D)" if self.batch_first else "(T, B, D)"
         if x.dim() not in (2, 3):
             raise ShapeError(f"the input has shape {tuple(x.shape)}: give {layout}, or (T, D) for one sequence.")
-        if x.shape[-1] != self.input_size:
-            raise ShapeError(
-                f"the input has {x.shape[-1]} features a step (shape {tuple(x.shape)}, read as {layout}), "
-                f"but input_size is {self.input_size}."
-            )
         if x.dim() == 2:
             return x.unsqueeze(1)
         return x.transpose(0, 1) if self.batch_first else x
 
+    def _check_input(self, x_TBD: Tensor) -> None:
+        if x_TBD.shape[-1] != self.input_size:
+            raise ShapeError(
+                f"the input has {x_TBD.shape[-1]} features a step (read as T, B, D = {tuple(x_TBD.shape)}), "
+                f"but input_size is {self.input_size}."
+            )
+        wanted = next(self.parameters()).dtype
+        if x_TBD.dtype != wanted and not torch.is_autocast_enabled(x_TBD.device.type):
+            raise ShapeError(
+                f"the input is {x_TBD.dtype}, the weights are {wanted}: convert one of them, for example by x.to({wanted})."
+            )
+
     def _check_reset(self, reset: Tensor, x_TBD: Tensor, batched: bool, packed: bool) -> Bool[Tensor, "T B"]:
         swapped = self.batch_first and batched and not packed
         steps, batch = x_TBD.shape[:2]
+        if not isinstance(reset, Tensor):
+            raise ShapeError(f"reset is a {type(reset).__name__}: give a tensor of dtype torch.bool, a flag a step.")
         expected = (steps,) if not batched else (batch, steps) if swapped else (steps, batch)
         if tuple(reset.shape) != expected or reset.dtype != torch.bool:
             raise ShapeError(
@@ -222,15 +234,17 @@ def _suffix(layer: int, direction: int) -> str:
     return f"_l{layer}" + ("_reverse" if direction else "")
 
 
-def _check_sizes(**sizes: int) -> None:
-    for name, value in sizes.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise OptionError(f"{name}={value!r} must be a whole number of at least 1.")
-
-
 def _check_lengths(lengths: Tensor | Sequence[int], x_TBD: Tensor) -> Int[Tensor, "B"]:
     steps, batch = x_TBD.shape[:2]
-    lengths_B = torch.as_tensor(lengths)
+    try:
+        lengths_B = torch.as_tensor(lengths)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ShapeError(
+            f"lengths can't be read ({error}): give one whole number for each of the {batch} sequences."
+        ) from error
+    if not lengths_B.numel():
+        # An empty list says nothing of its kind.
+        lengths_B = lengths_B.long()
     if tuple(lengths_B.shape) != (batch,) or lengths_B.is_floating_point() or lengths_B.dtype == torch.bool:
         raise ShapeError(
             f"lengths has shape {tuple(lengths_B.shape)} and dtype {lengths_B.dtype}: give one whole number "

@@ -48,6 +48,9 @@ class RNN(RecurrentLayers):
         super().__init__(cell, input_size, num_layers, batch_first, dropout, bidirectional, **keywords)
         self.nonlinearity = nonlinearity
 
+    def extra_repr(self) -> str:
+        return super().extra_repr() + ("" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity}")
+
     def forward(
         self,
         input: Tensor | PackedSequence,
@@ -107,6 +110,9 @@ class LSTM(RecurrentLayers):
         cell = LSTMCell(hidden_size, bias, proj_size)
         super().__init__(cell, input_size, num_layers, batch_first, dropout, bidirectional, **keywords)
         self.proj_size = proj_size
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + (f", proj_size={self.proj_size}" if self.proj_size else "")
 
     def forward(
         self,

@@ -20,7 +20,7 @@ from elman.axes import Float, Int, Tensor
 from elman.data.text import Source, characters, read_documents
 from elman.data.tokenizer import START_ID, TextTokenizer
 from elman.engines import Engine
-from elman.layers import layers_of
+from elman.layers import Dropout, layers_of
 from elman.models.sampling import Sampling, generate_tokens
 from elman.models.scoring import Scores, score_tokens
 
@@ -61,7 +61,7 @@ class LanguageModel(nn.Module):
             dropout=config.dropout if config.layers > 1 else 0.0,
             engine=engine,
         )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         bottleneck = config.tie and config.hidden != config.embedding
         self.bottleneck = nn.Linear(config.hidden, config.embedding, bias=False) if bottleneck else nn.Identity()
         width = config.embedding if config.tie else config.hidden

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -26,6 +26,15 @@ from elman.training.schedule import Schedule
 
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 _SECONDS_BETWEEN_REPORTS = 1.0
+
+
+class Update(NamedTuple):
+    """One update: the loss before it, how many units it read, its learning rate, the gradient's norm before clipping."""
+
+    loss_nats: float
+    units: int
+    learning_rate: float
+    gradient_norm: float
 
 
 class Observer(Protocol):
@@ -67,6 +76,16 @@ class Trainer:
         return there
 
     @property
+    def fraction(self) -> float:
+        """How much of the budget is spent: 0 to 1."""
+        return self.schedule.fraction(self.progress.step, self.progress.seconds)
+
+    @property
+    def _validations_due(self) -> int:
+        """How many validations should have been done by now."""
+        return int(self.fraction * self.options.validations)
+
+    @property
     def stopped_early(self) -> bool:
         """Whether validation has not improved for as long as `patience` allows."""
         return bool(self.options.patience and self.progress.stale >= self.options.patience)
@@ -81,22 +100,22 @@ class Trainer:
             clock = _Clock(self.progress.seconds)
             report = _Report(clock.seconds)
             saved_at = clock.seconds
-            validated = self._validations(self.schedule.fraction(self.progress.step, clock.seconds))
-            while not self._finished(clock.seconds):
-                self._step(self.schedule.fraction(self.progress.step, clock.seconds), report)
+            validated = self._validations_due
+            while not (self.stopped_early or self.fraction >= 1):
+                report.add(self.step(self.fraction))
                 self.progress.seconds = clock.seconds
-                fraction = self.schedule.fraction(self.progress.step, clock.seconds)
-                if clock.seconds - report.since >= _SECONDS_BETWEEN_REPORTS or fraction >= 1:
-                    self._tell("trained", fraction, report.collect(clock.seconds))
-                due = self._validations(fraction) > validated
+                due = self._validations_due > validated
+                if due or clock.seconds - report.since >= _SECONDS_BETWEEN_REPORTS:
+                    self._tell("trained", report.collect(clock.seconds))
+                paused = clock.seconds
                 if due:
-                    self._validate(fraction)
-                    report.skip(clock.seconds - self.progress.seconds)
+                    self._validate()
                     self.progress.seconds = clock.seconds
-                    validated = self._validations(self.schedule.fraction(self.progress.step, clock.seconds))
+                    validated = self._validations_due
                 if due or self._interrupted_by or clock.seconds - saved_at >= _SECONDS_BETWEEN_CHECKPOINTS:
                     self._save()
                     saved_at = clock.seconds
+                report.since += clock.seconds - paused
                 if self._interrupted_by:
                     name = signal.Signals(self._interrupted_by).name
                     raise TrainingInterruptedError(
@@ -106,10 +125,8 @@ class Trainer:
                     )
         return self.progress
 
-    def _finished(self, seconds: float) -> bool:
-        return self.stopped_early or self.schedule.fraction(self.progress.step, seconds) >= 1
-
-    def _step(self, fraction: float, report: "_Report") -> None:
+    def step(self, fraction: float) -> "Update":
+        """One update, at the learning rate of this part of the budget. Raises `TrainingDivergedError`."""
         step, network = self.progress.step, self.task.network
         network.train()
         batch = self.task.batch(step)
@@ -119,18 +136,18 @@ class Trainer:
             group["lr"] = rate
         with torch.autocast(network_device(network).type, torch.bfloat16, enabled=self.options.precision == "bf16"):
             loss, state = self.task.loss(batch, state)
-        self._optimizer.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(network.parameters(), self.options.clip or math.inf)
         loss_nats, gradient_norm = float(loss.detach()), float(norm)
         if not (math.isfinite(loss_nats) and math.isfinite(gradient_norm)):
             raise TrainingDivergedError(self._divergence(step, loss_nats, gradient_norm))
         self._optimizer.step()
+        self._optimizer.zero_grad()
         self._carried = _cut(state)
         self.progress.step += 1
         units = self.task.size(batch)
         self.progress.units += units
-        report.add(loss_nats, units, rate, gradient_norm)
+        return Update(loss_nats, units, rate, gradient_norm)
 
     def _divergence(self, step: int, loss_nats: float, gradient_norm: float) -> str:
         kept = self.folder / checkpoint.NAME
@@ -140,11 +157,7 @@ class Trainer:
             f"Start again with a lower --lr (now {self.options.lr:g}) or --clip (now {self.options.clip:g})."
         )
 
-    def _validations(self, fraction: float) -> int:
-        """How many validations are due by a part of the budget."""
-        return int(fraction * self.options.validations)
-
-    def _validate(self, fraction: float) -> None:
+    def _validate(self) -> None:
         scores = self.task.validate()
         progress = self.progress
         # A loss that is not finite is never the best; before the first finite one nothing is kept.
@@ -153,14 +166,14 @@ class Trainer:
             self._keep_best()
         else:
             progress.stale += 1
-        self._tell("validated", fraction, scores)
+        self._tell("validated", scores)
 
     def _save(self) -> None:
         checkpoint.save(self.folder, self.task.network, self._optimizer, self._carried, self.progress)
 
-    def _tell(self, what: str, fraction: float, values: dict[str, float]) -> None:
+    def _tell(self, what: str, values: dict[str, float]) -> None:
         for observer in self.observers:
-            getattr(observer, what)(self.progress, fraction, values)
+            getattr(observer, what)(self.progress, self.fraction, values)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -213,26 +226,22 @@ class _Clock:
 
 
 class _Report:
-    """Means over the steps since the last report."""
+    """Means over the updates since the last report; `since` is moved on past time that was not spent on updates."""
 
     def __init__(self, now: float) -> None:
         self.since = now
-        self._steps: list[tuple[float, int, float, float]] = []
+        self._updates: list[Update] = []
 
-    def add(self, loss: float, units: int, rate: float, norm: float) -> None:
-        self._steps.append((loss, units, rate, norm))
-
-    def skip(self, seconds: float) -> None:
-        """Leave out time that was not spent on training steps."""
-        self.since += seconds
+    def add(self, update: Update) -> None:
+        self._updates.append(update)
 
     def collect(self, now: float) -> dict[str, float]:
-        losses, units, rates, norms = zip(*self._steps, strict=True)
+        units = sum(update.units for update in self._updates)
         report = {
-            "loss_nats": sum(loss * n for loss, n in zip(losses, units, strict=True)) / sum(units),
-            "learning_rate": rates[-1],
-            "gradient_norm": sum(norms) / len(norms),
-            "units_per_second": sum(units) / max(now - self.since, 1e-9),
+            "loss_nats": sum(update.loss_nats * update.units for update in self._updates) / units,
+            "learning_rate": self._updates[-1].learning_rate,
+            "gradient_norm": sum(update.gradient_norm for update in self._updates) / len(self._updates),
+            "tokens_per_second": units / max(now - self.since, 1e-9),
         }
-        self.since, self._steps = now, []
+        self.since, self._updates = now, []
         return report

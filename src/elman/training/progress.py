@@ -101,7 +101,7 @@ def _training_line(progress: Progress, fraction: float, report: dict[str, float]
     left = progress.seconds * (1 - fraction) / fraction if fraction else math.inf
     return (
         f"{fraction:4.0%} step {progress.step} · loss {loss:.3f} ({score}){best} · "
-        f"{report['units_per_second']:,.0f} tokens/s · {_duration(left)} left"
+        f"{report['tokens_per_second']:,.0f} tokens/s · {_duration(left)} left"
     )
 
 

@@ -1,0 +1,146 @@
+"""Tokens a second in training: elman's own loop against a plain PyTorch loop with the same network, in one run.
+
+    python benchmarks/train_lm.py [TEXT] [--cell lstm] [--rounds 7] [--steps 30]
+
+Both train on the same windows of the same text (default: tinyshakespeare beside the repository, else the text that Python
+carries), in turns, from the same initial weights, with the same optimiser, dropout and clipping. First both take three
+steps without dropout and must come to the same losses; the medians of the rounds are printed and the ratio with them.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from elman.data.tokenizer import TextTokenizer
+from elman.models.language_task import LanguageTask
+from elman.training.loop import Trainer
+from elman.training.options import TrainOptions
+from elman.training.prepare import Prepared, prepare, read_texts
+
+TINYSHAKESPEARE = Path(__file__).parents[2] / "shared" / "data" / "tinyshakespeare" / "input.txt"
+_PLAIN_LAYERS = {"elman": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+class PlainModel(nn.Module):
+    """The same network as a PyTorch user would write it."""
+
+    def __init__(self, vocabulary: int, options: TrainOptions) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, options.embedding)
+        self.recurrent = _PLAIN_LAYERS[options.cell](options.embedding, options.hidden, options.layers)
+        self.output = nn.Linear(options.hidden, vocabulary)
+        self.dropout = nn.Dropout(options.dropout)
+
+    def forward(self, tokens: Tensor, state: object) -> tuple[Tensor, object]:
+        y, state = self.recurrent(self.dropout(self.embedding(tokens)), state)
+        return self.output(self.dropout(y)), state
+
+
+class PlainLoop:
+    """A plain training loop: windows in order, state carried and detached, AdamW, clipping, a cosine schedule."""
+
+    def __init__(self, prepared: Prepared, total_steps: int) -> None:
+        options = prepared.options
+        self.task: LanguageTask = prepared.task
+        self.model = PlainModel(prepared.model.config.vocabulary, options)
+        self.model.load_state_dict(prepared.model.state_dict())
+        self.clip = options.clip
+        groups = [
+            {"params": [p for p in self.model.parameters() if p.dim() > 1], "weight_decay": options.weight_decay},
+            {"params": [p for p in self.model.parameters() if p.dim() <= 1], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.99), fused=True)
+        warmup = min(options.warmup, total_steps // 10)
+
+        def rate(step: int) -> float:
+            rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
+            return rise * (0.02 + 0.98 * (1 + math.cos(math.pi * min(step / total_steps, 1.0))) / 2)
+
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, rate)
+        self.state: object = None
+        self.done = 0
+
+    def step(self) -> float:
+        self.model.train()
+        inputs, targets = self.task.streams[self.done % len(self.task.streams)]
+        if self.done % len(self.task.streams) == 0:
+            self.state = None
+        self.optimizer.zero_grad()
+        logits, state = self.model(inputs, self.state)
+        loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+        self.optimizer.step()
+        self.schedule.step()
+        self.state = tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
+        self.done += 1
+        return float(loss.detach())
+
+
+def check(text: Path | None, options: TrainOptions) -> None:
+    """Three steps of each from the same weights, without dropout: the same losses, or the figures mean nothing."""
+    exact = options.changed(dropout=0.0)
+    trainer, plain = contestants(text, exact, total_steps=100)
+    for step in range(3):
+        ours, theirs = trainer.step(trainer.fraction).loss_nats, plain.step()
+        if abs(ours - theirs) > 1e-4 * abs(theirs):
+            sys.exit(
+                f"step {step}: elman's loss is {ours}, the plain loop's {theirs}: they don't train the same network."
+            )
+
+
+def contestants(text: Path | None, options: TrainOptions, total_steps: int) -> tuple[Trainer, PlainLoop]:
+    options = options.changed(steps=total_steps)
+    texts = read_texts(None if text is None else [text], options)
+    prepared = prepare(texts, TextTokenizer.fit(options.tokenizer, texts.train), options)
+    trainer = Trainer(prepared.task, options, Path(tempfile.gettempdir()), keep_best=lambda: None, observers=[])
+    return trainer, PlainLoop(prepared, total_steps)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("text", nargs="?", type=Path, default=TINYSHAKESPEARE if TINYSHAKESPEARE.exists() else None)
+    parser.add_argument("--cell", default="lstm", choices=sorted(_PLAIN_LAYERS))
+    parser.add_argument("--hidden", type=int, default=TrainOptions.hidden)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=30, help="updates of each contestant in a round")
+    arguments = parser.parse_args()
+    options = TrainOptions(cell=arguments.cell, hidden=arguments.hidden)
+
+    check(arguments.text, options)
+    trainer, plain = contestants(arguments.text, options, arguments.steps * (arguments.rounds + 1))
+    tokens = trainer.task.size(trainer.task.batch(0)) * arguments.steps
+    seconds: dict[str, list[float]] = {"elman": [], "plain PyTorch": []}
+    for round_number in range(arguments.rounds + 1):
+        turns = [("elman", lambda: trainer.step(trainer.fraction)), ("plain PyTorch", plain.step)]
+        for name, step in turns if round_number % 2 else reversed(turns):
+            began = time.perf_counter()
+            for _ in range(arguments.steps):
+                step()
+            # The first round warms up.
+            if round_number:
+                seconds[name].append(time.perf_counter() - began)
+
+    ratios = [theirs / ours for ours, theirs in zip(seconds["elman"], seconds["plain PyTorch"], strict=True)]
+    report = {name: round(tokens / statistics.median(times)) for name, times in seconds.items()}
+    text = arguments.text.name if arguments.text else "pydoc_data.topics"
+    print(
+        f"{text}, {options.layers} x {options.cell} of {options.hidden}, torch {torch.__version__}, "
+        f"{torch.get_num_threads()} threads, {arguments.rounds} rounds of {arguments.steps} updates in turns"
+    )
+    for name, rate in report.items():
+        print(f"{name:>14}: {rate:>8,} tokens/s (median)")
+    print(f"{'ratio':>14}: {statistics.median(ratios):8.3f} (median of rounds; {min(ratios):.3f} to {max(ratios):.3f})")
+    print(json.dumps({"ratio": statistics.median(ratios), **report}))
+
+
+if __name__ == "__main__":
+    main()

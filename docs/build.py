@@ -1,0 +1,137 @@
+"""Write the parts of the documentation that come from the code, so that they can't disagree with it.
+
+python docs/build.py            writes docs/command-line.md and docs/reference.md
+python docs/build.py --check    exits with 1 if they are not what the code says
+"""
+
+import inspect
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+# Help is laid out for the terminal that it is printed on: here for one that is always the same.
+os.environ |= {"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1", "TERM": "dumb"}
+
+from typer.testing import CliRunner
+
+from elman.cli.main import app
+from elman.training.options import TrainOptions, flag, kind_of
+
+HERE = Path(__file__).parent
+HEAD = "<!-- Written by docs/build.py from the code: change the code, then run `make docs`. -->\n\n"
+
+
+def command_line() -> str:
+    """Each command's help, and the options of training as a table."""
+    parts = ["# The command line\n"]
+    for command in ("train", "evaluate", "generate", "info"):
+        result = CliRunner().invoke(app, [command, "--help"])
+        text = "\n".join(line.rstrip() for line in result.output.strip("\n").splitlines())
+        parts.append(f"## elman {command}\n\n```text\n{text}\n```\n")
+    parts.append(
+        "## Keys of a configuration file\n\n`elman train --config FILE.toml` takes every option as a key of the name below "
+        "(hyphens do as well), and besides `data`, `out`, `overwrite`, `resume`. Flags win over the file; a key that isn't "
+        "known is an error.\n\n| key | type | default | meaning |\n|---|---|---|---|\n"
+        + "".join(map(_option_row, fields(TrainOptions)))
+    )
+    return HEAD + "\n".join(parts)
+
+
+def _option_row(option: Any) -> str:
+    kind, optional = kind_of(option.name)
+    choices = option.metadata["choices"]
+    what = (
+        " or ".join(f"`{choice}`" for choice in choices)
+        if choices
+        else {str: "text", int: "whole number", float: "number", bool: "true or false"}[kind]
+    )
+    default = (
+        ""
+        if optional and option.default is None
+        else f"`{str(option.default).lower() if kind is bool else option.default}`"
+    )
+    return f"| `{option.name}` ({flag(option.name)}) | {what} | {default} | {option.metadata['help']} |\n"
+
+
+REFERENCE: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("elman.layers.rnn", ("RNN", "LSTM", "GRU")),
+    ("elman.models.sequence", ("SequenceModel", "SequenceOutput")),
+    ("elman.models.language", ("LanguageModel", "LanguageModel.generate", "LanguageModel.evaluate")),
+    ("elman.models.sampling", ("Sampling",)),
+    ("elman.models.scoring", ("Scores",)),
+    ("elman.models.folder", ("load",)),
+    ("elman.training.run", ("train", "TrainResult")),
+    ("elman.data.text", ("read_documents",)),
+    ("elman.data.tokenizer", ()),
+    ("elman.cells.elman", ()),
+    ("elman.cells.lstm", ()),
+    ("elman.cells.gru", ()),
+    ("elman.cells.cell", ("Cell", "Cell.project", "Cell.step")),
+    ("elman.engines", ("scan",)),
+    ("elman.engines.reference", ()),
+    ("elman.engines.fused", ()),
+    ("elman.errors", ()),
+)
+
+
+def reference() -> str:
+    """The docstrings of the public modules and of what is public in them."""
+    parts = ["# Reference\n"]
+    for name, members in REFERENCE:
+        module = import_module(name)
+        parts.append(f"## {name}\n\n{_docstring(module)}\n")
+        parts += [
+            f"### {member}\n\n{_signature(_member(module, member))}{_docstring(_member(module, member))}\n"
+            for member in members
+        ]
+        if name == "elman.errors":
+            parts += [f"### {error.__name__}\n\n{inspect.getdoc(error)}\n" for error in _errors(module)]
+    return HEAD + "\n".join(parts)
+
+
+def _member(module: ModuleType, path: str) -> Any:
+    value: Any = module
+    for part in path.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _errors(module: ModuleType) -> Iterable[type]:
+    return [value for value in vars(module).values() if inspect.isclass(value) and value.__module__ == module.__name__]
+
+
+def _docstring(thing: Any) -> str:
+    return f"```text\n{inspect.getdoc(thing)}\n```"
+
+
+def _signature(thing: Any) -> str:
+    function = thing.__init__ if inspect.isclass(thing) and "__init__" in vars(thing) else thing
+    if inspect.isclass(function):
+        return ""
+    shown = [
+        p.name if p.default is p.empty or p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) else f"{p.name}={p.default!r}"
+        for p in inspect.signature(function).parameters.values()
+        if p.name != "self"
+    ]
+    return f"`{thing.__name__}({', '.join(shown)})`\n\n"
+
+
+def main() -> int:
+    pages = {HERE / "command-line.md": command_line(), HERE / "reference.md": reference()}
+    if "--check" not in sys.argv:
+        for path, text in pages.items():
+            path.write_text(text, encoding="utf-8")
+        return 0
+    stale = [path.name for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    if stale:
+        sys.stderr.write(f"docs/{', docs/'.join(stale)} not what the code says: run `make docs` and commit.\n")
+    return bool(stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
