@@ -13,7 +13,7 @@ jaxtyping.install_import_hook(
     ["elman.cells", "elman.engines", "elman.layers", "elman.models"], typechecker="typechecks.checked"
 )
 
-hypothesis.settings.register_profile("laws", deadline=None, derandomize=True, max_examples=25)
+hypothesis.settings.register_profile("laws", deadline=None, derandomize=True, max_examples=20)
 hypothesis.settings.load_profile("laws")
 
 torch.set_num_threads(1)

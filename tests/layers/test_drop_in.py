@@ -48,8 +48,11 @@ def test_state_dict_loads_strictly_in_both_directions(kind, bidirectional) -> No
 @every_kind
 @every_depth
 @every_direction
-@every_bias
-@every_state
+@pytest.mark.parametrize(
+    ("bias", "given"),
+    [(True, False), (True, True), (False, True)],
+    ids=["bias-no_state", "bias-state", "no_bias-state"],
+)
 @pytest.mark.parametrize("layout", ["time_first", "batch_first", "unbatched"])
 def test_dense_sequences(kind, num_layers, bidirectional, bias, given, layout) -> None:
     """Values, final state, all gradients."""

@@ -205,6 +205,16 @@ def test_each_state_has_its_own_shape_whatever_batch_first_says(kind, batch_firs
 
 
 @every_class
+def test_a_state_has_the_weights_dtype(layer_class) -> None:
+    """On either engine: a wider state would silently make all that follows wider."""
+    for engine in ("torch", "reference"):
+        layer = layer_class(3, 4, engine=engine)
+        h, wide = _x(1, 2, 4), _x(1, 2, 4).double()
+        with pytest.raises(ShapeError, match=r"the state [hc] has.*torch.float64.*torch.float32"):
+            layer(_x(1, 2, 3), (h, wide) if layer_class is elman.LSTM else wide)
+
+
+@every_class
 def test_one_sequence_takes_a_state_without_batch(layer_class) -> None:
     layer = layer_class(3, 4, 2)
     batched = _x(2, 1, 4)

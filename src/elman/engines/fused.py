@@ -87,7 +87,8 @@ def _scan_rows(
         outputs.append(pad(y_tbH, (0, 0, 0, batch - rows)))
     ended.append(state)
 
-    outputs.append(x_TBD.new_zeros(steps - cuts[-1], batch, cell.output_size))
+    dtype = outputs[0].dtype if outputs else x_TBD.dtype
+    outputs.append(x_TBD.new_zeros(steps - cuts[-1], batch, cell.output_size, dtype=dtype))
     # The longest rows ended last: putting the groups back to front restores the order of falling length.
     last = map_state(lambda *groups: torch.cat(groups), *reversed(ended))
     return torch.cat(outputs), last

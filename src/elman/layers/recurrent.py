@@ -114,6 +114,8 @@ class RecurrentLayers(nn.Module):
             batched = True
             x_TBD, lengths = pad_packed_sequence(x)
         else:
+            if not isinstance(x, Tensor):
+                raise ShapeError(f"the input is a {type(x).__name__}: give a torch.Tensor or a PackedSequence.")
             batched = x.dim() == 3
             x_TBD = self._time_major(x)
         self._check_input(x_TBD)
@@ -183,10 +185,15 @@ class RecurrentLayers(nn.Module):
                 f"the input has {x_TBD.shape[-1]} features a step (read as T, B, D = {tuple(x_TBD.shape)}), "
                 f"but input_size is {self.input_size}."
             )
+        self._check_dtype("the input", x_TBD)
+
+    def _check_dtype(self, what: str, array: Tensor) -> None:
         wanted = next(self.parameters()).dtype
-        if x_TBD.dtype != wanted and not torch.is_autocast_enabled(x_TBD.device.type):
+        # Under autocast the layer before may have given a half.
+        if array.dtype != wanted and not torch.is_autocast_enabled(array.device.type):
             raise ShapeError(
-                f"the input is {x_TBD.dtype}, the weights are {wanted}: convert one of them, for example by x.to({wanted})."
+                f"{what} has dtype {array.dtype}, the weights have {wanted}: convert one of them, "
+                f"for example by .to({wanted})."
             )
 
     def _check_reset(self, reset: Tensor, x_TBD: Tensor, batched: bool, packed: bool) -> Bool[Tensor, "T B"]:
@@ -215,6 +222,7 @@ class RecurrentLayers(nn.Module):
                     f"the state {name} has shape {tuple(array.shape)}: give {expected}, that is "
                     f"(layers times directions, {'batch, ' if batched else ''}size), whatever batch_first says."
                 )
+            self._check_dtype(f"the state {name}", array)
         return tuple(state) if batched else tuple(array.unsqueeze(1) for array in state)
 
     def extra_repr(self) -> str:
