@@ -1,9 +1,11 @@
-"""What the tests of data, models, training and the command line share: a small text, a small network, elman as a user runs it."""
+"""What the tests of data, training and the command line share: a small text, a small network, elman as a user runs it."""
 
 import os
+import resource
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,20 @@ def as_flags(options: Mapping[str, Any]) -> list[str]:
 
 FLAGS = as_flags(OPTIONS)
 
+# `run("name", **options)` trains the tiny network and gives a `TrainResult`.
+Run = Callable[..., Any]
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """No file of this process may grow beyond `size` bytes: a disk that is full."""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+
 
 def environment() -> dict[str, str]:
     """One thread a process: many processes share few cores."""
@@ -53,7 +69,7 @@ def elman(*arguments: str | Path, cwd: Path, stdin: bytes | None = None, **optio
 
 def call(*arguments: str | Path) -> int:
     """Run the command line in this process; gives the exit code. What it raises besides `SystemExit` is a traceback."""
-    from elman.cli.main import main  # noqa: PLC0415
+    from elman.cli.main import main
 
     with pytest.raises(SystemExit) as stopped:
         main([str(argument) for argument in arguments])

@@ -30,6 +30,9 @@ class DataError(ElmanError, ValueError):
 class ModelFolderError(ElmanError, ValueError):
     """A model's folder is incomplete, damaged, newer than this elman, or contradicts itself."""
 
+    def __init__(self, wrong: str, remedy: str = "Restore the folder from where it was made, or train again.") -> None:
+        super().__init__(f"{wrong} {remedy}")
+
 
 class RunError(ElmanError, RuntimeError):
     """A run's folder can't be written, resumed, or holds what must not be overwritten."""

@@ -1,10 +1,14 @@
 """`elman generate`."""
 
+import itertools
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from elman.errors import RunError
 
 
 def generate(
@@ -45,8 +49,13 @@ def generate(
             err=True,
         )
     pieces = network.generate(prompt, length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-    sys.stdout.write(prompt)
-    for piece in pieces:
-        sys.stdout.write(piece)
-        sys.stdout.flush()
-    sys.stdout.write("\n")
+    try:
+        for piece in itertools.chain([prompt], pieces, ["\n"]):
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader went away (`elman generate | head`): nothing is wrong, and nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise RunError(f"the text could not be written: {error.strerror}. Free some space and try again.") from error

@@ -1,6 +1,5 @@
 """The command line: parse, call, print. Nothing here computes; torch is imported by the commands that need it."""
 
-import os
 import sys
 from typing import Any
 
@@ -47,10 +46,6 @@ def main(arguments: list[str] | None = None) -> Any:
     except ElmanError as error:
         typer.echo(f"elman: {error}", err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output went away (`elman generate | head`): nothing is wrong, and nothing more can be said.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from elman.training.options import TrainOptions, flag, kind_of, read_toml
+from elman.errors import OptionError
+from elman.training.options import TrainOptions, flag, kind_of, read_toml, with_one_budget
 
 _EXAMPLES = """
 
@@ -26,7 +27,7 @@ Examples:
 """
 
 # What a configuration file may hold besides the options: the other arguments of `elman.train`.
-_OTHER_KEYS = ("data", "out", "overwrite", "resume")
+_OTHER_KEYS: dict[str, tuple[type, ...]] = {"data": (str, list), "out": (str,), "overwrite": (bool,), "resume": (str,)}
 
 
 def _train(
@@ -57,10 +58,10 @@ def _train(
     """Train a recurrent language model on text, and leave it in a folder."""
     from elman.training.run import train as run  # noqa: PLC0415
 
-    given: dict[str, Any] = {} if config is None else read_toml(config, also=_OTHER_KEYS)
+    given: dict[str, Any] = {} if config is None else _read_config(config)
     flags = {"data": data, "out": out, "resume": resume, "overwrite": overwrite, **options}
     # Only what was typed: a default must not overrule the configuration file, nor a run that goes on.
-    given |= {name: value for name, value in flags.items() if _typed(context, name)}
+    given = with_one_budget(given, {name: value for name, value in flags.items() if _typed(context, name)})
     result = run(given.pop("data", None), quiet=quiet, **given)
 
     typer.echo(result.sample, nl=not result.sample.endswith("\n"))
@@ -78,6 +79,17 @@ def _train(
         f"{result.tokens_per_second:,.0f} tokens/s\nmodel: {result.run}\n"
         f"try:   elman generate {result.run} --prompt 'The '"
     )
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    values = read_toml(path, also=_OTHER_KEYS)
+    for name, kinds in _OTHER_KEYS.items():
+        value = values.get(name)
+        parts = value if isinstance(value, list) else []
+        if value is not None and not (isinstance(value, kinds) and all(isinstance(part, str) for part in parts)):
+            what = {"data": "a path or a list of paths", "overwrite": "true or false"}.get(name, "a path")
+            raise OptionError(f"{path}: {name} = {value!r} must be {what}.")
+    return values
 
 
 def _typed(context: typer.Context, name: str) -> bool:

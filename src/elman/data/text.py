@@ -4,7 +4,6 @@ A text is a list of documents. A network starts each document with a fresh state
 a file is one.
 """
 
-import codecs
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,19 +32,14 @@ def read_documents(sources: Sequence[Source], encoding: str = "utf-8") -> list[D
     Line ends become "\n"; a byte order mark is dropped. Raises `DataError` for what is missing, empty, binary or not in
     `encoding`.
     """
-    try:
-        codecs.lookup(encoding)
-    except LookupError:
-        raise DataError(f"the encoding {encoding!r} is not known: try utf-8, latin-1, gb18030 or utf-16.") from None
     documents: list[Document] = []
     for source in sources:
         if isinstance(source, Document):
             documents.append(source)
-            continue
-        if str(source) == STANDARD_INPUT:
+        elif str(source) == STANDARD_INPUT:
             documents.append(_document("standard input", sys.stdin.buffer.read(), encoding))
-            continue
-        documents += [_document(str(path), _read_bytes(path), encoding) for path in _files(Path(source))]
+        else:
+            documents += [_document(str(path), _read(path), encoding) for path in find_files(Path(source))]
     return documents
 
 
@@ -75,26 +69,34 @@ def characters(documents: Sequence[Document]) -> int:
     return sum(len(document.text) for document in documents)
 
 
-def _files(path: Path) -> list[Path]:
-    if not path.exists():
-        raise DataError(f"{path} does not exist: give a text file, a folder of them, or - for standard input.")
-    if not path.is_dir():
-        return [path]
-    found = sorted(
-        file
-        for file in path.rglob("*")
-        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
-    )
+def find_files(path: Path) -> list[Path]:
+    """The file itself, or all files in a folder, in order of name; hidden ones apart. Raises `DataError` if there is none."""
+    try:
+        if not path.exists():
+            raise DataError(f"{path} does not exist: give a text file, a folder of them, or - for standard input.")
+        if not path.is_dir():
+            return [path]
+        found = sorted(
+            file
+            for file in path.rglob("*")
+            if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        )
+    except OSError as error:
+        raise _unreadable(path, error) from error
     if not found:
         raise DataError(f"the folder {path} holds no files: give a folder with text files in it.")
     return found
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path} can't be read: {error.strerror}.") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    return DataError(f"{path} can't be read: {error.strerror}; give a text file.")
 
 
 def _document(name: str, data: bytes, encoding: str) -> Document:
@@ -102,6 +104,8 @@ def _document(name: str, data: bytes, encoding: str) -> Document:
         raise DataError(f"{name} is empty: there is nothing to read.")
     try:
         text = data.decode(encoding)
+    except LookupError:
+        raise DataError(f"the encoding {encoding!r} is not known: try utf-8, latin-1, gb18030 or utf-16.") from None
     except UnicodeError as error:
         where = (
             f"byte {error.start} is {data[error.start]:#04x}" if isinstance(error, UnicodeDecodeError) else str(error)

@@ -9,6 +9,7 @@ it starts with a fresh state; UNKNOWN stands for what the training text didn't h
     bpe    subwords by byte-pair encoding over bytes: nothing is unknown
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,12 +18,16 @@ import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from elman.data.text import Document
-from elman.errors import ModelFolderError, OptionError
+from elman.errors import DataError, ModelFolderError, OptionError
 from elman.files import write_atomically
 
-START, UNKNOWN, END_OF_LINE = "<s>", "<unk>", "<eos>"
+# START holds spaces, so that no word of a text can be mistaken for it.
+START, UNKNOWN, END_OF_LINE = "<start of document>", "<unk>", "<eos>"
 START_ID, UNKNOWN_ID = 0, 1
 KINDS = ("char", "byte", "word", "bpe")
+
+# Unicode's White_Space, which the library splits at: Python's own `split` takes in a few separators more.
+_WHITE_SPACE = re.compile(r"[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 
 # Text without spaces to split at is encoded in parts: the library's time grows faster than the length of one.
 _PART = 1 << 16
@@ -34,7 +39,7 @@ class TextTokenizer:
     def __init__(self, kind: str, rules: Tokenizer) -> None:
         self.kind = kind
         self._rules = rules
-        # A document that happens to contain "<s>" is read as those three characters, never as a start.
+        # What a special token is called may stand in a text: it is then read as any other text.
         self._rules.encode_special_tokens = True
 
     @classmethod
@@ -51,6 +56,11 @@ class TextTokenizer:
     @classmethod
     def load(cls, kind: str, path: Path) -> "TextTokenizer":
         """Read a `tokenizer.json`. Raises `ModelFolderError` if it is missing or damaged."""
+        if kind not in KINDS:
+            raise ModelFolderError(
+                f"{path} is said to be of the kind {kind!r}, but there are only {', '.join(KINDS)}: "
+                "the model's configuration is damaged."
+            )
         try:
             return cls(kind, Tokenizer.from_str(path.read_text(encoding="utf-8")))
         # The library raises a bare Exception for whatever is wrong with a file.
@@ -64,7 +74,8 @@ class TextTokenizer:
         return int(self._rules.get_vocab_size())
 
     def encode(self, text: str) -> np.ndarray:
-        """The token numbers of a text, int32 (N,)."""
+        """The token numbers of a text, int32 (N,). Raises `DataError` for what is no Unicode text."""
+        _check_unicode(text)
         size = _PART if self.kind in ("char", "byte") else max(len(text), 1)
         parts = [text[start : start + size] for start in range(0, len(text), size)]
         encodings = self._rules.encode_batch_fast(parts)
@@ -77,6 +88,7 @@ class TextTokenizer:
 
     def unknown_in(self, text: str) -> list[str]:
         """The pieces of a text that the vocabulary doesn't hold, in order: they are read as UNKNOWN."""
+        _check_unicode(text)
         encoding = self._rules.encode(text)
         return [
             text[a:b] for number, (a, b) in zip(encoding.ids, encoding.offsets, strict=True) if number == UNKNOWN_ID
@@ -95,6 +107,16 @@ class TextTokenizer:
                 yield text
 
 
+def _check_unicode(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"the prompt or text is not valid Unicode (a lone surrogate, {text[error.start]!r}, at position "
+            f"{error.start}): give it in UTF-8."
+        ) from error
+
+
 def _char(texts: Sequence[str], _: int | None) -> Tokenizer:
     seen = sorted(set().union(*texts))
     # Byte-pair encoding without a single merge splits into characters, faster than splitting by a rule does.
@@ -111,8 +133,8 @@ def _byte(_: Sequence[str], __: int | None) -> Tokenizer:
 
 
 def _word(texts: Sequence[str], vocabulary_size: int | None) -> Tokenizer:
-    counts = Counter(word for text in texts for word in text.split())
-    for special in (START, UNKNOWN, END_OF_LINE):
+    counts = Counter(word for text in texts for word in _WHITE_SPACE.split(text))
+    for special in ("", UNKNOWN, END_OF_LINE):
         counts.pop(special, None)
     room = None if vocabulary_size is None else max(vocabulary_size - 3, 0)
     # Of words equally frequent the alphabet decides, so that the same text always gives the same vocabulary.

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from elman.errors import OptionError
+
 # Resolution of a probability: a unit's fate takes 16 random bits.
 _LEVELS = 1 << 16
 
@@ -30,6 +32,8 @@ class Dropout(nn.Module):
 
     def __init__(self, probability: float) -> None:
         super().__init__()
+        if not 0 <= probability <= 1:
+            raise OptionError(f"dropout={probability} must be a probability, a number from 0 to 1.")
         self.probability = probability
 
     def forward(self, x: Tensor) -> Tensor:

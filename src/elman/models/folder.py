@@ -19,7 +19,7 @@ import torch
 from elman import __version__
 from elman.data.tokenizer import TextTokenizer
 from elman.engines import Engine
-from elman.errors import ElmanError, ModelFolderError
+from elman.errors import ElmanError, EngineError, ModelFolderError
 from elman.files import write_atomically
 from elman.models.language import LanguageConfig, LanguageModel
 
@@ -60,19 +60,29 @@ def load(folder: str | Path, engine: Engine | str = Engine.AUTO, device: str | t
         )
     try:
         model = LanguageModel(network, tokenizer, engine)
+    except EngineError:
+        raise
     except (ElmanError, RuntimeError) as error:
-        raise ModelFolderError(f"{folder / CONFIG} describes no network that can be made: {error}") from error
+        raise ModelFolderError(f"{folder / CONFIG} describes no network that can be made: {error}.") from error
     load_weights(model, folder / WEIGHTS)
     return model.to(device).eval()
 
 
 def read_config(folder: Path) -> dict[str, Any]:
     """`config.json`, checked: a mapping of this format version with the keys that it must have."""
-    if not folder.is_dir():
-        raise ModelFolderError(f"{folder} is not a folder: give the folder that `elman train` wrote.")
-    path = _existing(folder, CONFIG)
+    path = folder / CONFIG
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        is_folder, text = folder.is_dir(), path.read_text(encoding="utf-8") if path.is_file() else None
+    except OSError as error:
+        raise ModelFolderError(f"{path} can't be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ModelFolderError(f"{path} is damaged: {error}.") from error
+    if not is_folder:
+        raise ModelFolderError(f"{folder} is not a folder.", "Give the folder that `elman train` wrote.")
+    if text is None:
+        raise ModelFolderError(f"{path} is missing: the folder is incomplete.")
+    try:
+        config = json.loads(text)
     except ValueError as error:
         raise ModelFolderError(f"{path} is damaged: {error}.") from error
     if not isinstance(config, dict):
@@ -82,22 +92,28 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ModelFolderError(f"{path} says no format_version: it wasn't written by elman, or it is damaged.")
     if version > FORMAT_VERSION:
         raise ModelFolderError(
-            f"{path} has format version {version}; this elman ({__version__}) reads up to {FORMAT_VERSION}. "
-            f"It was written by elman {config.get('elman_version', 'of a later version')}: upgrade elman."
+            f"{path} has format version {version}; this elman ({__version__}) reads up to {FORMAT_VERSION}.",
+            f"It was written by elman {config.get('elman_version', 'of a later version')}: upgrade elman.",
         )
     for key, kind in {"task": str, "tokenizer": str, "network": dict, "training": dict}.items():
         if not isinstance(config.get(key), kind):
             raise ModelFolderError(f"{path} is damaged: the key {key!r} is missing or of the wrong type.")
     if config["task"] != "lm":
-        raise ModelFolderError(f"{path} is of the task {config['task']!r}, which this elman does not know.")
+        raise ModelFolderError(
+            f"{path} is of the task {config['task']!r}, which this elman does not know.", "Upgrade elman."
+        )
     return config
 
 
 def _existing(folder: Path, name: str) -> Path:
     path = folder / name
     if not path.is_file():
-        hint = "training has not come to its first validation yet" if name == WEIGHTS else "the folder is incomplete"
-        raise ModelFolderError(f"{path} is missing: {hint}.")
+        if name == WEIGHTS:
+            raise ModelFolderError(
+                f"{path} is missing: training has not come to its first validation yet.",
+                f"Go on with elman train --resume {folder}",
+            )
+        raise ModelFolderError(f"{path} is missing: the folder is incomplete.")
     return path
 
 

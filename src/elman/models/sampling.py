@@ -31,6 +31,8 @@ class Sampling:
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < float("inf"):
             raise OptionError(f"temperature={self.temperature} must be 0 (the likeliest token) or more.")
+        if self.seed is not None and not 0 <= self.seed < 2**63:
+            raise OptionError(f"seed={self.seed} must be a whole number from 0 to 2⁶³ - 1, or left out.")
         if self.top_k is not None and self.top_k < 1:
             raise OptionError(f"top_k={self.top_k} must be at least 1, or left out.")
         if self.top_p is not None and not 0 < self.top_p <= 1:
@@ -74,7 +76,8 @@ def draw(logits_V: Float[Tensor, "V"], sampling: Sampling, generator: torch.Gene
     logits_V[UNKNOWN_ID] = -torch.inf
     if sampling.temperature == 0:
         return int(logits_V.argmax())
-    logits_V = logits_V / sampling.temperature
+    # Less the largest, in float64: divided by the tiniest temperature, 0 stays 0 and the rest goes to minus infinity.
+    logits_V = (logits_V.double() - logits_V.max()) / sampling.temperature
     if sampling.top_k is not None and sampling.top_k < len(logits_V):
         least = logits_V.topk(sampling.top_k).values[-1]
         logits_V[logits_V < least] = -torch.inf

@@ -71,9 +71,6 @@ def load(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> 
         raise RunError(f"{path} is damaged and can't be resumed: {error}. Start again with --overwrite.") from error
     device = next(network.parameters()).device
     carried = tuple(tensors[f"carried.{i}"].to(device) for i in range(sum(k.startswith("carried.") for k in tensors)))
-    torch.set_rng_state(tensors["generator.cpu"])
-    if torch.cuda.is_available() and "generator.cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["generator.cuda"])
     return (carried if len(carried) > 1 else carried[0] if carried else None), progress
 
 
@@ -82,13 +79,20 @@ def _restore(
 ) -> None:
     with torch.no_grad():
         for name, parameter in network.named_parameters():
-            parameter.copy_(tensors[f"network.{name}"])
+            stored = tensors[f"network.{name}"]
+            if stored.shape != parameter.shape:
+                raise ValueError(f"{name} has shape {tuple(stored.shape)}, the network {tuple(parameter.shape)}")
+            parameter.copy_(stored)
             if f"first_moment.{name}" in tensors:
                 optimizer.state[parameter] = {
                     "step": torch.tensor(float(progress.step), device=_step_device(optimizer, parameter)),
                     "exp_avg": tensors[f"first_moment.{name}"].to(parameter.device),
                     "exp_avg_sq": tensors[f"second_moment.{name}"].to(parameter.device),
                 }
+
+    torch.set_rng_state(tensors["generator.cpu"])
+    if torch.cuda.is_available() and "generator.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["generator.cuda"])
 
 
 def _step_device(optimizer: torch.optim.Optimizer, parameter: Tensor) -> torch.device:

@@ -1,8 +1,10 @@
 """`curves.png`: training and validation loss of a run over its time."""
 
+import io
 from pathlib import Path
 from typing import Any
 
+from elman.files import write_atomically
 from elman.training.logs import read_metrics
 
 CURVES = "curves.png"
@@ -26,11 +28,12 @@ def draw_curves(folder: Path) -> Path:
     best = min((line for line in lines if line["kind"] == "valid"), key=lambda line: line["loss_nats"], default=None)
     if best:
         axes.axhline(best["loss_nats"], color="#c8402f", linewidth=0.6, linestyle=":")
-        axes.set_title(f"{folder.name}: best validation loss {best['loss_nats']:.3f} nats at step {best['step']}")
+        axes.set_title(f"best validation loss {best['loss_nats']:.3f} nats at step {best['step']}")
     axes.set_xlabel("seconds of training")
     axes.set_ylabel("loss, nats a token")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    path = folder / CURVES
-    figure.savefig(path)
-    return path
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    write_atomically(folder / CURVES, picture.getvalue())
+    return folder / CURVES

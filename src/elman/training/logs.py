@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from elman.errors import RunError
 from elman.files import write_atomically
 from elman.training.checkpoint import Progress
 
@@ -33,8 +34,14 @@ class MetricsLog:
 
     def _append(self, kind: str, progress: Progress, values: dict[str, float]) -> None:
         line = {"kind": kind, "step": progress.step, "seconds": round(progress.seconds, 3), **values}
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise RunError(
+                f"{self._path} could not be written: {error.strerror}. The last checkpoint is whole: "
+                f"free some space and go on with elman train --resume {self._path.parent}"
+            ) from error
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:

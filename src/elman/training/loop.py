@@ -72,7 +72,9 @@ class Trainer:
         there = (self.folder / checkpoint.NAME).exists()
         if there:
             self._carried, self.progress = checkpoint.load(self.folder, self.task.network, self._optimizer)
-            self.progress.stale *= not longer
+            if longer and self.progress.stale:
+                self.progress.stale = 0
+                self._save()
         return there
 
     @property

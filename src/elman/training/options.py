@@ -3,7 +3,7 @@
 import math
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -31,7 +31,7 @@ class TrainOptions:
     vocabulary: int | None = _option(None, "Most tokens to keep, for word (all words) and bpe (4096).", group="Data")
 
     cell: str = _option("lstm", "The recurrent cell.", choices=("elman", "lstm", "gru"), group="Network")
-    hidden: int = _option(512, "Hidden units a layer.", group="Network")
+    hidden: int = _option(448, "Hidden units a layer.", group="Network")
     layers: int = _option(1, "Recurrent layers.", group="Network")
     embedding: int = _option(128, "Size of a token's embedding.", group="Network")
     dropout: float = _option(0.1, "Dropout after the embedding, between layers and after the last.", group="Network")
@@ -58,6 +58,7 @@ class TrainOptions:
             self._check_kind(option.name, getattr(self, option.name), option.metadata["choices"])
         for name in ("hidden", "layers", "embedding", "batch", "bptt", "validations"):
             self._check(name, getattr(self, name) >= 1, "must be at least 1")
+        self._check("seed", 0 <= self.seed < 2**63, "must be a whole number from 0 to 2⁶³ - 1")
         for name in ("warmup", "clip", "weight_decay", "patience"):
             self._check(name, getattr(self, name) >= 0, "must be 0 or more")
         for name in (*BUDGETS, "lr"):
@@ -65,6 +66,8 @@ class TrainOptions:
         self._check("dropout", 0 <= self.dropout < 1, "must be at least 0 and less than 1")
         self._check("valid_fraction", 0 < self.valid_fraction < 1, "must lie between 0 and 1")
         self._check("vocabulary", self.vocabulary is None or self.vocabulary >= 1, "must be at least 1")
+        for name in ("valid", "test"):
+            self._check(name, getattr(self, name) != "-", "can't be standard input, which is for DATA: name a file")
         given = [name for name in BUDGETS if getattr(self, name) is not None]
         if len(given) > 1:
             raise OptionError(f"{flag(given[0])} and {flag(given[1])} are both budgets: give one of them.")
@@ -93,13 +96,18 @@ class TrainOptions:
         return "minutes", 10.0
 
     def changed(self, **values: Any) -> "TrainOptions":
-        """These options with some values changed; a new budget replaces the old one."""
-        if any(values.get(name) is not None for name in BUDGETS):
-            values = {**dict.fromkeys(BUDGETS), **values}
-        return replace(self, **values)
+        """These options with some values changed; a new budget replaces the old one, None leaves it."""
+        return TrainOptions(**with_one_budget(self.to_dict(), values))
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def with_one_budget(values: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` overruled by `newer`; a budget in `newer` (None is none) takes the place of any in `values`."""
+    newer = {name: value for name, value in newer.items() if not (name in BUDGETS and value is None)}
+    overruled = BUDGETS if any(name in BUDGETS for name in newer) else ()
+    return {**{name: value for name, value in values.items() if name not in overruled}, **newer}
 
 
 _KIND_NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}

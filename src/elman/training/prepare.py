@@ -59,8 +59,8 @@ def prepare(texts: Texts, tokenizer: TextTokenizer, options: TrainOptions) -> Pr
     device = find_device(options.device)
     tokens = tokenizer.encode_documents(texts.train)
     streams = Streams.cut(tokens, options.batch, options.bptt)
-    valid = tokenizer.encode_documents(texts.valid), characters(texts.valid)
-    test = None if texts.test is None else (tokenizer.encode_documents(texts.test), characters(texts.test))
+    valid = _scorable("validation", texts.valid, tokenizer)
+    test = None if texts.test is None else _scorable("test", texts.test, tokenizer)
 
     torch.manual_seed(options.seed)
     config = LanguageConfig(
@@ -77,6 +77,13 @@ def prepare(texts: Texts, tokenizer: TextTokenizer, options: TrainOptions) -> Pr
     digest = hashlib.sha256(tokens.tobytes() + b"valid" + valid[0].tobytes()).hexdigest()
     notes = _notes(texts, tokens, streams, valid[0], model, options)
     return Prepared(options, model, task, valid, test, digest, notes)
+
+
+def _scorable(part: str, documents: list[Document], tokenizer: TextTokenizer) -> tuple[np.ndarray, int]:
+    tokens = tokenizer.encode_documents(documents)
+    if len(tokens) < 2:
+        raise DataError(f"the {part} text holds no token: it has nothing but white space. Give a text of its own.")
+    return tokens, characters(documents)
 
 
 def _notes(

@@ -5,11 +5,10 @@ The run's folder holds the model (see `elman.models.folder`; its weights are the
     checkpoint.safetensors   where training stands, to go on from
     metrics.jsonl            what was measured, a line each; events.out.* the same for TensorBoard
     curves.png               losses over time
-    standard-input.txt       what was read from standard input, if anything
+    input-1.txt …            texts that came from no file: standard input, documents made in Python
 """
 
 import importlib.util
-import shutil
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,21 +17,21 @@ from typing import Any
 
 import torch
 
-from elman.data.text import STANDARD_INPUT, Document, Source, read_documents
+from elman.data.text import Source
 from elman.data.tokenizer import TextTokenizer
-from elman.errors import ModelFolderError, OptionError, RunError
-from elman.files import write_atomically
+from elman.errors import OptionError, RunError
+from elman.files import clear_unfinished
 from elman.models.folder import CONFIG, TOKENIZER, WEIGHTS, load_weights, read_config, save_description, save_weights
 from elman.models.language_task import score_report
 from elman.models.scoring import score_tokens
 from elman.training.curves import draw_curves
+from elman.training.folder import make_folder, next_free, parts, recall, refuse_existing, remember
 from elman.training.logs import MetricsLog, TensorBoardLog
 from elman.training.loop import Trainer
 from elman.training.options import BUDGETS, TrainOptions, check_names, flag
 from elman.training.prepare import Prepared, prepare, read_texts
 from elman.training.progress import Display, SilentDisplay, make_display
 
-_SAVED_INPUT = "standard-input.txt"
 # At the end of a run longer texts are scored in parallel streams; `elman evaluate` always carries the state throughout.
 _EXACT_UP_TO = 500_000
 # What may differ when a run goes on: how long it takes and where it runs, not what it computes.
@@ -126,21 +125,22 @@ def _open(
 ) -> tuple[Path, Prepared]:
     """A fresh run. Its folder is made last, so that bad input leaves nothing behind."""
     if out is not None:
-        _refuse_existing(out, overwrite)
+        refuse_existing(out, overwrite, [*(sources or []), options.valid, options.test])
     if sources is not None:
-        # Standard input can be read once only, so it is kept: here as a document, later as a file of the run's.
-        sources = [read_documents([s], options.encoding)[0] if s == STANDARD_INPUT else s for s in sources]
+        sources = [part for source in sources for part in parts(source, options.encoding)]
     texts = read_texts(sources, options)
     tokenizer = TextTokenizer.fit(options.tokenizer, texts.train, options.vocabulary)
     prepared = prepare(texts, tokenizer, options)
-    folder = _make_folder(out)
-    record = {
-        "sources": _remember(folder, sources),
-        "fingerprint": prepared.fingerprint,
-        "options": _absolute(options).to_dict(),
-    }
-    save_description(folder, prepared.model, record)
-    return folder, prepared
+
+    def describe(folder: Path) -> None:
+        record = {
+            "sources": None if sources is None else remember(folder, sources),
+            "fingerprint": prepared.fingerprint,
+            "options": _absolute(options).to_dict(),
+        }
+        save_description(folder, prepared.model, record)
+
+    return make_folder(next_free(Path("runs")) if out is None else out, describe), prepared
 
 
 def _reopen(folder: Path, given: dict[str, Any]) -> Prepared:
@@ -156,11 +156,11 @@ def _reopen(folder: Path, given: dict[str, Any]) -> Prepared:
     try:
         options = TrainOptions(**record["options"]).changed(**given)
         sources, fingerprint = record["sources"], record["fingerprint"]
+        if sources is not None:
+            sources = [recall(folder, source) for source in sources]
     except (KeyError, TypeError) as error:
         raise RunError(f"{folder / CONFIG} doesn't say how the run was made ({error}): it can't be resumed.") from error
-    if sources is not None:
-        saved = folder / _SAVED_INPUT
-        sources = [Document("standard input", _read_saved(saved)) if s == _SAVED_INPUT else s for s in sources]
+    clear_unfinished(folder)
     tokenizer = TextTokenizer.load(config["tokenizer"], folder / TOKENIZER)
     prepared = prepare(read_texts(sources, options), tokenizer, options)
     if prepared.fingerprint != fingerprint:
@@ -221,62 +221,6 @@ def _score(folder: Path, prepared: Prepared, trainer: Trainer) -> TrainResult:
     scores = {name: value for name, value in result.to_dict().items() if name != "run"}
     save_description(folder, model, {**record, "scores": scores})
     return result
-
-
-def _refuse_existing(out: Path, overwrite: bool) -> None:
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not overwrite:
-        raise RunError(
-            f"{out} exists: go on with it (elman train --resume {out}), replace it (--overwrite), "
-            "or name another --out."
-        )
-    try:
-        read_config(out)
-    except ModelFolderError as error:
-        raise RunError(f"{out} is no run of elman's, so --overwrite will not delete it: name another --out.") from error
-
-
-def _make_folder(out: Path | None) -> Path:
-    try:
-        if out is None:
-            return _next_free(Path("runs"))
-        if out.exists():
-            shutil.rmtree(out)
-        out.mkdir(parents=True)
-        return out
-    except OSError as error:
-        raise RunError(f"the folder {out or 'runs'} can't be made: {error.strerror}. Name another --out.") from error
-
-
-def _next_free(parent: Path) -> Path:
-    parent.mkdir(parents=True, exist_ok=True)
-    number = 1
-    while True:
-        folder = parent / f"lm-{number}"
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            number += 1
-        else:
-            return folder
-
-
-def _remember(folder: Path, sources: Sequence[Source] | None) -> list[str] | None:
-    """The sources as a later start can read them: absolute paths; standard input as a copy in the run's folder."""
-    if sources is None:
-        return None
-    for source in sources:
-        if isinstance(source, Document):
-            write_atomically(folder / _SAVED_INPUT, source.text)
-    return [_SAVED_INPUT if isinstance(source, Document) else str(Path(source).resolve()) for source in sources]
-
-
-def _read_saved(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"{path} can't be read: {error.strerror}. The run can't go on without its text.") from error
 
 
 def _absolute(options: TrainOptions) -> TrainOptions:
