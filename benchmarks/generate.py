@@ -33,7 +33,7 @@ def untrained() -> LanguageModel:
 
 def live_bytes() -> int:
     gc.collect()
-    return sum(thing.nbytes for thing in gc.get_objects() if isinstance(thing, torch.Tensor))
+    return sum(thing.nbytes for thing in gc.get_objects() if issubclass(type(thing), torch.Tensor))
 
 
 def peak_kilobytes() -> int:
