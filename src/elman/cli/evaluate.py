@@ -29,13 +29,19 @@ def evaluate(
 
         cat other.txt | elman evaluate runs/lm-1 - --json
     """
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415
+
     from elman.models.folder import load  # noqa: PLC0415
     from elman.models.language_task import score_report  # noqa: PLC0415
     from elman.training.prepare import find_device  # noqa: PLC0415
 
     network = load(model, engine, find_device(device))
     began = time.monotonic()
-    scores = network.evaluate(data, encoding)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("scoring", total=1.0)
+        scores = network.evaluate(data, encoding, watch=lambda done: bar.update(task, completed=done))
     seconds = time.monotonic() - began
     if as_json:
         rest = {

@@ -9,7 +9,7 @@ A document begins with the token START, at which the state is reset: that is par
 carry a state from one document into the next. (Press and Wolf, arXiv 1608.05859, for tied weights.)
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,10 +86,15 @@ class LanguageModel(nn.Module):
     def device(self) -> torch.device:
         return self.embedding.weight.device
 
-    def evaluate(self, data: Source | Sequence[Source], encoding: str = "utf-8") -> Scores:
-        """Score text: files, folders, "-", or `Document`s; the state is carried over every token of a document."""
+    def evaluate(
+        self, data: Source | Sequence[Source], encoding: str = "utf-8", *, watch: Callable[[float], None] | None = None
+    ) -> Scores:
+        """Score text: files, folders, "-", or `Document`s; the state is carried over every token of a document.
+
+        `watch` is told now and then which part of the work is done, 0 to 1. Raises `DataError` for what can't be read.
+        """
         documents = read_documents([data] if isinstance(data, Source) else list(data), encoding)
-        return score_tokens(self, self.tokenizer.encode_documents(documents), characters(documents))
+        return score_tokens(self, self.tokenizer.encode_documents(documents), characters(documents), watch=watch)
 
     def generate(
         self,

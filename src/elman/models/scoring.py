@@ -1,6 +1,7 @@
 """How well a language model predicts a text: nats, bits per character, perplexity."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,12 +44,18 @@ class Scores:
 
 
 @torch.no_grad()
-def score_tokens(model: nn.Module, tokens: np.ndarray, characters: int, streams: int = 1) -> Scores:
+def score_tokens(
+    model: nn.Module,
+    tokens: np.ndarray,
+    characters: int,
+    streams: int = 1,
+    watch: Callable[[float], None] | None = None,
+) -> Scores:
     """Score a token sequence (N,) that begins with START; each token after the first is predicted once.
 
     `streams=1` carries the state over every token, in order. More streams are faster: each reads `_WARM_UP` tokens before its
-    own part, so that it begins with the state of its context, if not of all of it. Raises `DataError` if there is nothing
-    to predict.
+    own part, so that it begins with the state of its context, if not of all of it. `watch` is told now and then which part
+    of the work is done, 0 to 1. Raises `DataError` if there is nothing to predict.
     """
     steps = len(tokens) - 1
     if steps < 1 or characters < 1:
@@ -63,6 +70,8 @@ def score_tokens(model: nn.Module, tokens: np.ndarray, characters: int, streams:
             logits_TBV, state = model(inputs_SB[start : start + _WINDOW].long().to(device), state)
             wanted = targets_SB[start : start + _WINDOW].long().to(device)
             total += _nats(logits_TBV, wanted)
+            if watch is not None:
+                watch(min(1.0, (start + _WINDOW) / inputs_SB.shape[0]))
     finally:
         model.train(was_training)
     return Scores(total / steps, steps, characters, int((tokens[1:] == UNKNOWN_ID).sum()))
@@ -78,9 +87,10 @@ def _side_by_side(tokens: np.ndarray, streams: int) -> tuple[Any, Any]:
     warm_up = _WARM_UP if streams > 1 else 0
     starts_B = np.arange(streams) * own
     at_SB = starts_B - warm_up + np.arange(own + warm_up)[:, None]
-    # The first stream has nothing before it: it reads its own first token, START, until its part begins.
+    # The first stream has nothing before it. It reads its second token until START, its first, makes its state fresh:
+    # reading START all the while would be a reset a step, which no engine runs fast.
     inside_SB = (at_SB >= starts_B) & (at_SB < np.minimum(starts_B + own, steps))
-    at_SB = at_SB.clip(0, steps - 1)
+    at_SB = np.where(at_SB < 0, 1, at_SB).clip(max=steps - 1)
     inputs = torch.from_numpy(tokens[at_SB].astype(np.int32))
     targets = torch.from_numpy(np.where(inside_SB, tokens[at_SB + 1], _UNSCORED).astype(np.int32))
     return inputs, targets
