@@ -1,6 +1,8 @@
 """The command line: parse, call, print. Nothing here computes; torch is imported by the commands that need it."""
 
+import signal
 import sys
+from types import FrameType
 from typing import Any
 
 import typer
@@ -41,11 +43,20 @@ def _root(
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; an error that elman raises on purpose is a message and an exit code, not a traceback."""
+    # Ctrl-C leaves as any other exit does. A KeyboardInterrupt that hits Python inside an `exec` (imports make named tuples
+    # so) is remembered, and kills the process by SIGINT at its end, however well it was caught.
+    former = signal.signal(signal.SIGINT, _leave)
     try:
         app(arguments)
     except ElmanError as error:
         typer.echo(f"elman: {error}", err=True)
         sys.exit(error.exit_code)
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":
