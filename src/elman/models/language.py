@@ -31,7 +31,7 @@ class LanguageConfig:
 
     vocabulary: int
     cell: str = "lstm"
-    hidden: int = 512
+    hidden: int = 448
     layers: int = 1
     embedding: int = 128
     dropout: float = 0.0
