@@ -48,3 +48,7 @@ class TrainingInterruptedError(ElmanError):
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.exit_code = 128 + signal_number
+
+
+class TraceError(EngineError):
+    """A cell's step does what a program can't say; the reference engine still runs it."""

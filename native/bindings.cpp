@@ -1,0 +1,130 @@
+// The core as a Python module: pointers as whole numbers, checked by the caller (elman/engines/native). Knows no torch.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstdlib>
+#include <new>
+#include <stdexcept>
+
+#include "include/elman.h"
+
+namespace nb = nanobind;
+
+namespace {
+
+using Address = uintptr_t;
+using Array = std::tuple<Address, int64_t, Address, Address, Address>;
+using Weight = std::tuple<Address, int64_t, int64_t, Address>;
+
+// Memory that a call works in, kept for the thread's next call: fresh pages cost more than the work of a short one.
+class Workspace {
+public:
+    void* of(int64_t bytes) {
+        if (bytes > size_) {
+            std::free(memory_);
+            size_ = 0;
+            memory_ = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+            if (!memory_) throw std::bad_alloc();
+            size_ = bytes;
+        }
+        return memory_;
+    }
+    // What only a very large call needed goes back to the system.
+    void trim() {
+        if (size_ <= 64 << 20) return;
+        std::free(memory_);
+        memory_ = nullptr;
+        size_ = 0;
+    }
+    ~Workspace() { std::free(memory_); }
+
+private:
+    void* memory_ = nullptr;
+    int64_t size_ = 0;
+};
+
+thread_local Workspace workspace;
+
+class Step {
+public:
+    Step(const std::vector<int32_t>& code, const std::vector<double>& constants) {
+        const char* why = "";
+        step_ = elman_step_new(code.data(), (int64_t)code.size(), constants.data(), &why);
+        if (!step_) throw std::invalid_argument(why);
+    }
+    Step(const Step&) = delete;
+    ~Step() { elman_step_free(step_); }
+
+    void run(int real_bytes, int precision, bool backwards, int threads, int64_t steps, int64_t batch, Address rows, Address offset,
+             bool from_end, Address reset, const std::vector<Array>& arrays, const std::vector<Weight>& weights,
+             Address accumulators) const {
+        nb::gil_scoped_release release;
+        std::vector<int64_t> all_rows, all_offsets;
+        if (!rows) {
+            // Every row at every step; from_end: the sequence runs from the last rows of the arrays to the first.
+            for (int64_t t = 0; t < steps; t++) {
+                all_rows.push_back(batch);
+                all_offsets.push_back((from_end ? steps - 1 - t : t) * batch);
+            }
+        }
+        std::vector<elman_array> array_list;
+        for (const auto& [data, stride, initial, fresh, final] : arrays)
+            array_list.push_back({(void*)data, stride, (const void*)initial, (const void*)fresh, (void*)final});
+        std::vector<elman_weight> weight_list;
+        for (const auto& [data, row, column, bias] : weights) weight_list.push_back({(const void*)data, row, column, (const void*)bias});
+        elman_run run{};
+        run.real_bytes = real_bytes;
+        run.precision = precision;
+        run.backwards = backwards;
+        run.threads = threads;
+        run.steps = steps;
+        run.batch = batch;
+        run.rows = rows ? (const int64_t*)rows : all_rows.data();
+        run.offset = offset ? (const int64_t*)offset : all_offsets.data();
+        run.reset = (const uint8_t*)reset;
+        run.arrays = array_list.data();
+        run.weights = weight_list.data();
+        run.accumulators = (void*)accumulators;
+        run.workspace = workspace.of(elman_workspace(step_, &run));
+        elman_steps(step_, &run);
+        workspace.trim();
+    }
+
+private:
+    elman_step* step_;
+};
+
+void multiply(int real_bytes, int precision, int threads, bool accumulate, int64_t m, int64_t n, int64_t k, Address a, int64_t a_row,
+              int64_t a_column, Address b, int64_t b_row, int64_t b_column, Address bias, Address c, int64_t c_row) {
+    nb::gil_scoped_release release;
+    elman_product p{};
+    p.real_bytes = real_bytes;
+    p.precision = precision;
+    p.threads = threads;
+    p.accumulate = accumulate;
+    p.m = m, p.n = n, p.k = k;
+    p.a = (const void*)a, p.a_row = a_row, p.a_column = a_column;
+    p.b = (const void*)b, p.b_row = b_row, p.b_column = b_column;
+    p.bias = (const void*)bias;
+    p.c = (void*)c, p.c_row = c_row;
+    p.workspace = workspace.of(elman_product_workspace(&p));
+    elman_multiply(&p);
+    workspace.trim();
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+    // Programs stay in Python's caches until the process ends.
+    nb::set_leak_warnings(false);
+    nb::class_<Step>(m, "Step").def(nb::init<const std::vector<int32_t>&, const std::vector<double>&>()).def("run", &Step::run);
+    m.def("multiply", &multiply);
+    m.def("isa", &elman_isa);
+    m.def("isas", &elman_isas);
+    m.def("use_isa", [](const char* name) {
+        if (elman_use_isa(name)) throw std::invalid_argument("this machine does not have that instruction set");
+    });
+    m.def("has_precision", [](int precision) { return elman_has_precision(precision) != 0; });
+}

@@ -1,0 +1,71 @@
+// The operations of a program, each on a tile: `rows` rows of one column block. An operand is a pointer to its first row and
+// the distance to the next, 0 for what all rows share. A target may be an operand.
+#pragma once
+#include "../include/elman.h"
+#include "functions.h"
+
+namespace {
+
+template <class Real>
+using Operation = void (*)(Real* d, int64_t d_row, const Real* a, int64_t a_row, const Real* b, int64_t b_row, int rows);
+
+template <class Real, class Function>
+inline void each(Real* d, int64_t d_row, const Real* a, int64_t a_row, const Real* b, int64_t b_row, int rows, Function f) {
+    constexpr int L = LANES<Real>;
+    for (int r = 0; r < rows; r++, d += d_row, a += a_row, b += b_row) {
+        auto low = f(load<Real>(a), load<Real>(b));
+        auto high = f(load<Real>(a + L), load<Real>(b + L));
+        store<Real>(d, low);
+        store<Real>(d + L, high);
+    }
+}
+
+// The second operand of a function of one is the first again.
+#define ELMAN_OPERATION(name, expression)                                                                                 \
+    template <class Real>                                                                                                 \
+    void name(Real* d, int64_t d_row, const Real* a, int64_t a_row, const Real* b, int64_t b_row, int rows) {             \
+        typedef typename Simd<Real>::V V;                                                                                 \
+        each(d, d_row, a, a_row, b, b_row, rows, [](V x, V y) -> V { (void)y; return expression; });                      \
+    }
+
+ELMAN_OPERATION(op_copy, x)
+ELMAN_OPERATION(op_add, x + y)
+ELMAN_OPERATION(op_sub, x - y)
+ELMAN_OPERATION(op_mul, x* y)
+ELMAN_OPERATION(op_div, x / y)
+ELMAN_OPERATION(op_neg, -x)
+ELMAN_OPERATION(op_sigmoid, logistic<Real>(x))
+ELMAN_OPERATION(op_tanh, hyperbolic_tangent<Real>(x))
+// NaN is not less than zero, and passes.
+ELMAN_OPERATION(op_relu, x < 0 ? V{} : x)
+ELMAN_OPERATION(op_exp, exponential<Real>(x))
+ELMAN_OPERATION(op_d_sigmoid, x*(y - y * y))
+ELMAN_OPERATION(op_d_tanh, x - x * (y * y))
+ELMAN_OPERATION(op_d_relu, y <= 0 ? V{} : x)
+#undef ELMAN_OPERATION
+
+template <class Real>
+void op_sqrt(Real* d, int64_t d_row, const Real* a, int64_t a_row, const Real*, int64_t, int rows) {
+    for (int r = 0; r < rows; r++, d += d_row, a += a_row)
+        for (int n = 0; n < BLOCK<Real>; n++)
+            if constexpr (sizeof(Real) == 4) d[n] = __builtin_sqrtf(a[n]);
+            else d[n] = __builtin_sqrt(a[n]);
+}
+
+template <class Real>
+constexpr Operation<Real> OPERATIONS[] = {
+    op_copy<Real>, op_add<Real>, op_sub<Real>,  op_mul<Real>, op_div<Real>,       op_neg<Real>,    op_sigmoid<Real>, op_tanh<Real>,
+    op_relu<Real>, op_exp<Real>, op_sqrt<Real>, op_d_sigmoid<Real>, op_d_tanh<Real>, op_d_relu<Real>,
+};
+
+// Sum over rows, in their order, added to `sum` (BLOCK).
+template <class Real>
+inline void add_rows(Real* sum, const Real* a, int64_t a_row, int rows) {
+    constexpr int L = LANES<Real>;
+    auto low = load<Real>(sum), high = load<Real>(sum + L);
+    for (int r = 0; r < rows; r++, a += a_row) low += load<Real>(a), high += load<Real>(a + L);
+    store<Real>(sum, low);
+    store<Real>(sum + L, high);
+}
+
+}  // namespace

@@ -1,0 +1,25 @@
+// What one instruction set offers: functions compiled for it, chosen at run time (dispatch.cpp).
+#pragma once
+#include "../include/elman.h"
+
+namespace elman {
+
+struct Variant {
+    void (*steps)(const elman_step*, const elman_run*);
+    int64_t (*workspace)(const elman_step*, const elman_run*);
+    void (*multiply)(const elman_product*);
+};
+
+struct Kernels {
+    const char* name;
+    Variant f32, f64;
+    Variant bf16;  // null pointers where products in bf16 are no faster
+    int64_t (*product_workspace)(const elman_product*);
+};
+
+extern const Kernels kernels_base;
+#if defined(__x86_64__)
+extern const Kernels kernels_avx2, kernels_avx512, kernels_avx512bf16;
+#endif
+
+}  // namespace elman

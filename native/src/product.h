@@ -1,0 +1,124 @@
+// Products over all steps at once: c = a b + bias, each thread a part of c, with panels of b of its own.
+#pragma once
+#include "../include/elman.h"
+#include "micro.h"
+#include "threads.h"
+
+namespace {
+
+// Inner indices and columns of b that are packed together: 512 KiB, for a second-level cache.
+constexpr int64_t INNER_CHUNK = 256;
+constexpr int64_t PANEL_BYTES = 512 * 1024;
+
+template <class Real>
+constexpr int64_t PANELS = PANEL_BYTES / (INNER_CHUNK * BLOCK<Real> * sizeof(Real));
+
+constexpr int64_t align64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+// Of each thread: its panels, a tile for the columns at the right edge, and bf16 pairs of TILE rows of a.
+template <class Real>
+int64_t product_bytes_per_thread() {
+    return align64(PANEL_BYTES + TILE * BLOCK<Real> * sizeof(Real) + BLOCK<Real> * sizeof(Real) + TILE * INNER_CHUNK * 4);
+}
+
+template <class Kind>
+struct Multiplication {
+    typedef typename Kind::Element Real;
+    const elman_product& p;
+
+    void part(int64_t row_begin, int64_t row_end, int64_t block_begin, int64_t block_end, char* memory) const {
+        Real* panels = (Real*)memory;
+        Real* edge = (Real*)(memory + PANEL_BYTES);
+        Real* bias = edge + TILE * BLOCK<Real>;
+        uint32_t* pairs = (uint32_t*)(bias + BLOCK<Real>);
+        for (int64_t block0 = block_begin; block0 < block_end; block0 += PANELS<Real>) {
+            const int64_t block1 = block0 + PANELS<Real> < block_end ? block0 + PANELS<Real> : block_end;
+            for (int64_t k0 = 0; k0 < p.k || k0 == 0; k0 += INNER_CHUNK) {
+                const int64_t depth = k0 + INNER_CHUNK < p.k ? INNER_CHUNK : p.k - k0;
+                for (int64_t block = block0; block < block1; block++)
+                    pack(panels + (block - block0) * INNER_CHUNK * BLOCK<Real>, k0, depth, block * BLOCK<Real>);
+                for (int64_t row = row_begin; row < row_end; row += TILE) {
+                    const int rows = row + TILE < row_end ? TILE : (int)(row_end - row);
+                    int64_t a_row, a_column;
+                    const auto* a = left(row, rows, k0, depth, pairs, &a_row, &a_column);
+                    for (int64_t block = block0; block < block1; block++)
+                        tile(row, rows, block, a, a_row, a_column, panels + (block - block0) * INNER_CHUNK * BLOCK<Real>,
+                             (depth + Kind::pair - 1) / Kind::pair, k0 == 0, edge, bias);
+                }
+            }
+        }
+    }
+
+    void pack(Real* to, int64_t k0, int64_t depth, int64_t column) const {
+        const Real* from = (const Real*)p.b + k0 * p.b_row + column * p.b_column;
+        const int columns = p.n - column < BLOCK<Real> ? (int)(p.n - column) : BLOCK<Real>;
+        if constexpr (Kind::pair == 1) pack_panel<Real>(to, from, p.b_row, p.b_column, depth, columns);
+#if defined(ELMAN_HAS_BF16)
+        else pack_pairs(to, from, p.b_row, p.b_column, depth, columns);
+#endif
+    }
+
+    const typename Kind::Left* left(int64_t row, [[maybe_unused]] int rows, int64_t k0, [[maybe_unused]] int64_t depth,
+                                    [[maybe_unused]] uint32_t* pairs, int64_t* a_row, int64_t* a_column) const {
+        const Real* a = (const Real*)p.a + row * p.a_row + k0 * p.a_column;
+        if constexpr (Kind::pair == 1) {
+            *a_row = p.a_row, *a_column = p.a_column;
+            return a;
+        }
+#if defined(ELMAN_HAS_BF16)
+        else {
+            if (p.a_column == 1) {
+                *a_row = INNER_CHUNK / 2, *a_column = 1;
+                for (int m = 0; m < rows; m++) pair_row(pairs + m * *a_row, a + m * p.a_row, depth);
+            } else {
+                *a_row = 1, *a_column = TILE;
+                for (int64_t k = 0; k < depth; k += 2) {
+                    const float* low = a + k * p.a_column;
+                    for (int m = 0; m < rows; m++)
+                        pairs[k / 2 * TILE + m] =
+                            pair_of(low[m * p.a_row], k + 1 < depth ? low[m * p.a_row + p.a_column] : 0.0f);
+                }
+            }
+            return pairs;
+        }
+#endif
+    }
+
+    void tile(int64_t row, int rows, int64_t block, const typename Kind::Left* a, int64_t a_row, int64_t a_column,
+              const Real* panel, int64_t inner, bool first, Real* edge, Real* bias) const {
+        const int64_t column = block * BLOCK<Real>;
+        const int columns = p.n - column < BLOCK<Real> ? (int)(p.n - column) : BLOCK<Real>;
+        Real* c = (Real*)p.c + row * p.c_row + column;
+        const Real* begin = p.bias ? (const Real*)p.bias + column : nullptr;
+        const Start start = !first || p.accumulate ? TARGET : begin ? BIAS : ZERO;
+        if (columns == BLOCK<Real>) {
+            multiply_panel<Kind>(rows, a, a_row, a_column, panel, inner, start, begin, c, p.c_row);
+            return;
+        }
+        for (int n = 0; start == BIAS && n < columns; n++) bias[n] = begin[n];
+        for (int m = 0; start == TARGET && m < rows; m++) memcpy(edge + m * BLOCK<Real>, c + m * p.c_row, columns * sizeof(Real));
+        multiply_panel<Kind>(rows, a, a_row, a_column, panel, inner, start, bias, edge, BLOCK<Real>);
+        for (int m = 0; m < rows; m++) memcpy(c + m * p.c_row, edge + m * BLOCK<Real>, columns * sizeof(Real));
+    }
+};
+
+template <class Kind>
+void multiply(const elman_product* p) {
+    typedef typename Kind::Element Real;
+    const int64_t blocks = (p->n + BLOCK<Real> - 1) / BLOCK<Real>, tiles = (p->m + TILE - 1) / TILE;
+    const int threads = p->threads;
+    // By columns where there are enough, as each panel is then packed once; else by rows.
+    const bool by_columns = blocks % threads == 0 || blocks >= 4 * threads;
+    run_parallel(threads, [&](int rank) {
+        char* memory = (char*)p->workspace + rank * product_bytes_per_thread<Real>();
+        const Multiplication<Kind> work{*p};
+        if (by_columns) {
+            work.part(0, p->m, blocks * rank / threads, blocks * (rank + 1) / threads, memory);
+        } else {
+            const int64_t end = tiles * (rank + 1) / threads * TILE;
+            work.part(tiles * rank / threads * TILE, end < p->m ? end : p->m, 0, blocks, memory);
+        }
+    });
+}
+
+}  // namespace

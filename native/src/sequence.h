@@ -1,0 +1,494 @@
+// The skeleton: a step run over time. Packs the weights, then step by step, stage by stage, column block by column block:
+// products, and on each tile the instructions.
+//
+// Work is split by tiles of rows where there are enough of them: then no thread ever waits for another. Else it is split by
+// column blocks, with a barrier after each stage. Sums never depend on the split: a row sum is made block by block, an
+// accumulator tile by tile, and these parts are added in their order at the end.
+#pragma once
+#include <stdlib.h>
+
+#include "instructions.h"
+#include "micro.h"
+#include "step.h"
+#include "threads.h"
+
+namespace {
+
+using elman::Instruction;
+using elman::Operand;
+using elman::Product;
+using elman::Stage;
+
+constexpr int64_t MOST_INSTRUCTION_OPERANDS = 3;
+
+// A list that grows. Not std::vector, whose code would be shared between instruction sets.
+template <class T>
+class List {
+public:
+    List() = default;
+    List(const List&) = delete;
+    List& operator=(const List&) = delete;
+    ~List() { free(data_); }
+
+    void push_back(T value) {
+        if (count_ == room_) {
+            room_ = room_ ? 2 * room_ : 16;
+            data_ = (T*)realloc(data_, room_ * sizeof(T));
+        }
+        data_[count_++] = value;
+    }
+    T operator[](int64_t i) const { return data_[i]; }
+
+private:
+    T* data_ = nullptr;
+    int64_t count_ = 0, room_ = 0;
+};
+
+inline int64_t round_up64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+template <class Kind>
+class Sequence {
+    typedef typename Kind::Element Real;
+    typedef typename Kind::Left Left;
+    static constexpr int B = BLOCK<Real>;
+
+public:
+    // Lays out the workspace; reads no reals.
+    Sequence(const elman_step& step, const elman_run& run) : step_(step), run_(run) {
+        tile_rows_ = run.batch >= 2 * TILE ? TILE : run.batch >= TILE ? TILE / 2 : run.batch > 0 ? (int)run.batch : 1;
+        tiles_ = (run.batch + tile_rows_ - 1) / tile_rows_;
+        by_tiles_ = tiles_ >= run.threads;
+        for (int s = 0; s < step.stage_count; s++) {
+            const Stage& stage = step.stages[s];
+            const int64_t blocks = (stage.width + B - 1) / B;
+            most_blocks_ = blocks > most_blocks_ ? blocks : most_blocks_;
+            int64_t pairs = 0;
+            for (int i = 0; i < stage.product_count; i++) {
+                const Product& product = stage.products[i];
+                panels_.push_back(take(product.pieces * blocks * panel_reals(product.inner) * sizeof(Real)));
+                pairs += (product.inner + 1) / 2;
+            }
+            most_pairs_ = pairs > most_pairs_ ? pairs : most_pairs_;
+        }
+        for (int i = 0; i < step.constant_count; i++) constants_.push_back(take(B * sizeof(Real)));
+        int32_t most_columns = 0;
+        for (int i = 0; i < step.array_count; i++) {
+            most_columns = step.arrays[i].columns > most_columns ? step.arrays[i].columns : most_columns;
+            const int64_t bytes = run.batch * step.arrays[i].columns * (int64_t)sizeof(Real);
+            const int32_t kind = step.arrays[i].kind;
+            // A carry alternates between two; what a reset may replace is copied first.
+            buffers_.push_back(kind == ELMAN_CARRY_IN || kind == ELMAN_CARRY_OUT || kind == ELMAN_ROWS ? take(bytes) : 0);
+            fresh_.push_back(run.reset && (kind == ELMAN_BEFORE || kind == ELMAN_CARRY_IN) ? take(bytes) : 0);
+        }
+        zeros_bytes_ = most_columns * (int64_t)sizeof(Real);
+        zeros_ = take(zeros_bytes_);
+        sums_ = take((int64_t)step.sum_count * most_blocks_ * run.batch * sizeof(Real));
+        accumulators_ = take(tiles_ * round_up64(step.accumulators * sizeof(Real) + B * sizeof(Real)));
+        for (int i = 0; i < run.threads; i++) {
+            registers_.push_back(take((step.registers + MOST_INSTRUCTION_OPERANDS) * TILE * B * sizeof(Real)));
+            places_.push_back(take(step.array_count * (int64_t)(sizeof(Real*) + sizeof(int64_t))));
+            lefts_.push_back(Kind::pair == 2 ? take(run.batch * most_pairs_ * 4) : 0);
+        }
+    }
+
+    int64_t bytes() const { return bytes_; }
+
+    void run() {
+        const int threads = by_tiles_ ? (int)(run_.threads < tiles_ ? run_.threads : tiles_) : run_.threads;
+        elman::Barrier barrier(threads);
+        for (int i = 0; i < step_.constant_count; i++)
+            for (int n = 0; n < B; n++) reals(constants_[i])[n] = (Real)step_.constants[i];
+        memset(reals(zeros_), 0, zeros_bytes_);
+        run_parallel(threads, [&](int rank) { pack(rank, threads); });
+        run_parallel(threads, [&](int rank) { Worker(*this, rank, threads, barrier).run(); }, !by_tiles_);
+        add_accumulators();
+    }
+
+private:
+    int64_t take(int64_t bytes) {
+        const int64_t at = bytes_;
+        bytes_ += round_up64(bytes);
+        return at;
+    }
+
+    Real* reals(int64_t at) const { return (Real*)((char*)run_.workspace + at); }
+
+    // A panel: the block's bias, then its weights.
+    static int64_t panel_reals(int64_t inner) { return (1 + (Kind::pair == 2 ? (inner + 1) / 2 : inner)) * B; }
+
+    void pack(int rank, int threads) const {
+        int64_t turn = 0;
+        int at = 0;
+        for (int s = 0; s < step_.stage_count; s++) {
+            const Stage& stage = step_.stages[s];
+            const int64_t blocks = (stage.width + B - 1) / B;
+            for (int q = 0; q < stage.product_count; q++) {
+                const Product& product = stage.products[q];
+                const elman_weight& weight = run_.weights[product.weight];
+                for (int64_t i = 0; i < product.pieces * blocks; i++, turn++) {
+                    if (turn % threads != rank) continue;
+                    const int64_t row = i / blocks * stage.width + i % blocks * B;
+                    const int columns = (int)(stage.width - i % blocks * B < B ? stage.width - i % blocks * B : B);
+                    Real* panel = reals(panels_[at]) + i * panel_reals(product.inner);
+                    const Real* bias = product.bias ? (const Real*)weight.bias + row : nullptr;
+                    for (int n = 0; n < B; n++) panel[n] = bias && n < columns ? bias[n] : Real(0);
+                    const Real* from = (const Real*)weight.data + row * weight.row_stride;
+                    if constexpr (Kind::pair == 1)
+                        pack_panel<Real>(panel + B, from, weight.column_stride, weight.row_stride, product.inner, columns);
+#if defined(ELMAN_HAS_BF16)
+                    else pack_pairs(panel + B, from, weight.column_stride, weight.row_stride, product.inner, columns);
+#endif
+                }
+                at++;
+            }
+        }
+    }
+
+    int64_t accumulator_stride() const { return round_up64(step_.accumulators * sizeof(Real) + B * sizeof(Real)) / sizeof(Real); }
+
+    void add_accumulators() const {
+        Real* total = (Real*)run_.accumulators;
+        for (int64_t n = 0; n < step_.accumulators; n++) {
+            total[n] = 0;
+            for (int64_t tile = 0; tile < tiles_; tile++) total[n] += reals(accumulators_)[tile * accumulator_stride() + n];
+        }
+    }
+
+    // One thread's part of the run.
+    class Worker {
+    public:
+        Worker(const Sequence& s, int rank, int threads, elman::Barrier& barrier)
+            : s_(s), step_(s.step_), run_(s.run_), rank_(rank), threads_(threads), barrier_(barrier),
+              registers_(s.reals(s.registers_[rank])) {
+            now_ = (Real**)s.reals(s.places_[rank]);
+            stride_ = (int64_t*)(now_ + step_.array_count);
+            staging_ = registers_ + (int64_t)step_.registers * TILE * B;
+        }
+
+        void run() {
+            clear_accumulators();
+            for (int i = 0; i < step_.array_count; i++)
+                stride_[i] = step_.arrays[i].kind == ELMAN_SHARED ? 0 : contiguous(i) ? step_.arrays[i].columns : run_.arrays[i].stride;
+            for (int64_t p = 0; p < run_.steps; p++) {
+                t_ = run_.backwards ? run_.steps - 1 - p : p;
+                rows_ = run_.rows[t_];
+                if (rows_ == 0) continue;
+                first_ = p == 0 || run_.rows[run_.backwards ? t_ + 1 : t_ - 1] == 0;
+                resets_ = any_reset();
+                place();
+                begin_rows();
+                int product = 0;
+                for (int s = 0; s < step_.stage_count; s++) run_stage(step_.stages[s], product);
+                end_rows();
+            }
+        }
+
+    private:
+        // Scratch of ours: its rows stand close together.
+        bool contiguous(int array) const {
+            const int32_t kind = step_.arrays[array].kind;
+            return kind == ELMAN_CARRY_IN || kind == ELMAN_CARRY_OUT || kind == ELMAN_ROWS;
+        }
+
+        bool mine(int64_t tile) const { return !s_.by_tiles_ || tile % threads_ == rank_; }
+
+        // Calls f(first row, end) for the rows of each of this thread's tiles, of the rows from `begin` to `end`. Where
+        // threads share the rows, rank 0 does it for all.
+        template <class Function>
+        void my_rows(int64_t begin, int64_t end, Function f) const {
+            if (!s_.by_tiles_) {
+                if (rank_ == 0 && begin < end) f(begin, end);
+                return;
+            }
+            for (int64_t tile = begin / s_.tile_rows_; tile * s_.tile_rows_ < end; tile++) {
+                if (!mine(tile)) continue;
+                const int64_t a = tile * s_.tile_rows_, b = a + s_.tile_rows_;
+                f(a > begin ? a : begin, b < end ? b : end);
+            }
+        }
+
+        void wait() {
+            if (!s_.by_tiles_) barrier_.wait();
+        }
+
+        bool any_reset() const {
+            if (!run_.reset) return false;
+            for (int64_t r = 0; r < rows_; r++)
+                if (run_.reset[run_.offset[t_] + r]) return true;
+            return false;
+        }
+
+        // Where each array's rows of this step stand.
+        void place() {
+            for (int i = 0; i < step_.array_count; i++) {
+                const elman_array& array = run_.arrays[i];
+                Real* data = (Real*)array.data;
+                switch (step_.arrays[i].kind) {
+                    case ELMAN_SEQUENCE: now_[i] = data + run_.offset[t_] * array.stride; break;
+                    case ELMAN_SHARED: now_[i] = data; break;
+                    case ELMAN_ROWS: now_[i] = s_.reals(s_.buffers_[i]); break;
+                    case ELMAN_BEFORE:
+                        now_[i] = t_ > 0 ? data + run_.offset[t_ - 1] * array.stride : (Real*)array.initial;
+                        stride_[i] = t_ > 0 ? array.stride : step_.arrays[i].columns;
+                        if (!now_[i]) now_[i] = zeros(i);
+                        break;
+                    case ELMAN_CARRY_IN:
+                        // The two buffers change places at each step.
+                        now_[i] = s_.reals(s_.buffers_[i + (flip_ ? 1 : 0)]);
+                        now_[i + 1] = s_.reals(s_.buffers_[i + (flip_ ? 0 : 1)]);
+                        break;
+                }
+            }
+            flip_ = !flip_;
+        }
+
+        // No initial state given: one row of zeros serves all.
+        Real* zeros(int array) {
+            stride_[array] = 0;
+            return s_.reals(s_.zeros_);
+        }
+
+        // Rows that run for the first time get their initial carry; rows that are reset get the fresh state.
+        void begin_rows() {
+            const int64_t before = first_ ? 0 : run_.rows[run_.backwards ? t_ + 1 : t_ - 1];
+            bool changed = false;
+            for (int i = 0; i < step_.array_count; i++) {
+                const int32_t kind = step_.arrays[i].kind, columns = step_.arrays[i].columns;
+                if (kind == ELMAN_CARRY_IN && before < rows_) {
+                    changed = true;
+                    const Real* initial = (const Real*)run_.arrays[i].initial;
+                    my_rows(before, rows_, [&](int64_t a, int64_t b) {
+                        if (initial) memcpy(now_[i] + a * columns, initial + a * columns, (b - a) * columns * sizeof(Real));
+                        else memset(now_[i] + a * columns, 0, (b - a) * columns * sizeof(Real));
+                    });
+                }
+                if (resets_ && (kind == ELMAN_BEFORE || (kind == ELMAN_CARRY_IN && !run_.backwards))) {
+                    changed = true;
+                    replace_reset_rows(i);
+                }
+            }
+            if (changed) wait();
+        }
+
+        void replace_reset_rows(int i) {
+            const int32_t columns = step_.arrays[i].columns;
+            Real* copy = s_.reals(s_.fresh_[i]);
+            const Real* fresh = (const Real*)run_.arrays[i].fresh;
+            my_rows(0, rows_, [&](int64_t a, int64_t b) {
+                for (int64_t r = a; r < b; r++) {
+                    const bool reset = run_.reset[run_.offset[t_] + r];
+                    const Real* from = reset ? fresh : now_[i] + r * stride_[i];
+                    if (from) memcpy(copy + r * columns, from, columns * sizeof(Real));
+                    else memset(copy + r * columns, 0, columns * sizeof(Real));
+                }
+            });
+            now_[i] = copy;
+            if (step_.arrays[i].kind == ELMAN_BEFORE) stride_[i] = columns;
+        }
+
+        // Rows that ran for the last time leave their carry; backwards, nothing is carried past a reset.
+        void end_rows() {
+            const int64_t after = !run_.backwards && t_ + 1 < run_.steps ? run_.rows[t_ + 1] : 0;
+            const bool leaving = run_.backwards ? t_ == 0 : after < rows_;
+            const bool cut = run_.backwards && resets_;
+            for (int i = 0; i < step_.array_count; i++) {
+                if (step_.arrays[i].kind != ELMAN_CARRY_OUT) continue;
+                const int32_t columns = step_.arrays[i].columns;
+                if (cut)
+                    my_rows(0, rows_, [&](int64_t a, int64_t b) {
+                        for (int64_t r = a; r < b; r++)
+                            if (run_.reset[run_.offset[t_] + r]) memset(now_[i] + r * columns, 0, columns * sizeof(Real));
+                    });
+                Real* final = (Real*)run_.arrays[i].final;
+                if (leaving && final)
+                    my_rows(after, rows_, [&](int64_t a, int64_t b) {
+                        memcpy(final + a * columns, now_[i] + a * columns, (b - a) * columns * sizeof(Real));
+                    });
+            }
+            if (cut) wait();
+        }
+
+        void run_stage(const Stage& stage, int& product) {
+            const int64_t blocks = (stage.width + B - 1) / B;
+            const int64_t begin = s_.by_tiles_ ? 0 : blocks * rank_ / threads_, end = s_.by_tiles_ ? blocks : blocks * (rank_ + 1) / threads_;
+            int64_t pairs_at = 0;
+            for (int q = 0; q < stage.product_count; q++) {
+                const Product& p = stage.products[q];
+                if constexpr (Kind::pair == 2) make_pairs(p, pairs_at);
+                pairs_at += run_.batch * ((p.inner + 1) / 2);
+            }
+            for (int64_t block = begin; block < end; block++) {
+                for (int64_t tile = 0; tile * s_.tile_rows_ < rows_; tile++) {
+                    if (!mine(tile)) continue;
+                    const int64_t row = tile * s_.tile_rows_;
+                    const int rows = (int)(rows_ - row < s_.tile_rows_ ? rows_ - row : s_.tile_rows_);
+                    multiply_tile(stage, product, block, blocks, row, rows);
+                    for (int i = 0; i < stage.instruction_count; i++) execute(stage, stage.instructions[i], block, tile, row, rows);
+                }
+            }
+            product += stage.product_count;
+            wait();
+            if (stage.sum_count) {
+                my_rows(0, rows_, [&](int64_t a, int64_t b) { add_blocks(stage, blocks, a, b); });
+                wait();
+            }
+        }
+
+#if defined(ELMAN_HAS_BF16)
+        // Where threads share the rows each makes all pairs for itself: they are few then.
+        void make_pairs(const Product& p, int64_t at) {
+            const int64_t pairs = (p.inner + 1) / 2;
+            uint32_t* to = (uint32_t*)s_.reals(s_.lefts_[rank_]) + at;
+            const Real* from = now_[p.array] + p.column;
+            for (int64_t r = 0; r < rows_; r++)
+                if (mine(r / s_.tile_rows_)) pair_row(to + r * pairs, from + r * stride_[p.array], p.inner);
+        }
+#else
+        void make_pairs(const Product&, int64_t) {}
+#endif
+
+        void multiply_tile(const Stage& stage, int product, int64_t block, int64_t blocks, int64_t row, int rows) {
+            int64_t pairs_at = 0;
+            for (int q = 0; q < stage.product_count; q++) {
+                const Product& p = stage.products[q];
+                const int64_t inner = Kind::pair == 2 ? (p.inner + 1) / 2 : p.inner;
+                const Left* left;
+                int64_t left_row;
+                if constexpr (Kind::pair == 1) left = now_[p.array] + p.column + row * stride_[p.array], left_row = stride_[p.array];
+                else left = (const uint32_t*)s_.reals(s_.lefts_[rank_]) + pairs_at + row * inner, left_row = inner;
+                pairs_at += run_.batch * inner;
+                for (int piece = 0; piece < p.pieces; piece++) {
+                    const Real* panel = s_.reals(s_.panels_[product]) + (piece * blocks + block) * s_.panel_reals(p.inner);
+                    multiply_panel<Kind>(rows, left, left_row, 1, panel + B, inner, BIAS, panel,
+                                         registers_ + (int64_t)(p.reg + piece) * TILE * B, B);
+                }
+                product++;
+            }
+        }
+
+        struct Place {
+            Real* data;
+            int64_t row;
+        };
+
+        Place find(const Operand& o, int64_t block, int64_t row) const {
+            switch (o.kind) {
+                case ELMAN_REGISTER: return {registers_ + (int64_t)o.index * TILE * B, B};
+                case ELMAN_ARRAY: return {now_[o.index] + row * stride_[o.index] + o.column + block * B, stride_[o.index]};
+                case ELMAN_CONSTANT: return {s_.reals(s_.constants_[o.index]), 0};
+                default: return {nullptr, 0};
+            }
+        }
+
+        void execute(const Stage& stage, const Instruction& i, int64_t block, int64_t tile, int64_t row, int rows) {
+            const int columns = stage.width - block * B < B ? (int)(stage.width - block * B) : B;
+            if (i.op == ELMAN_SPREAD) {
+                const Real* from = now_[i.a.index] + row * stride_[i.a.index] + i.a.column;
+                const Place to = find(i.target, block, row);
+                for (int r = 0; r < rows; r++) {
+                    const auto v = broadcast<Real>(from[r * stride_[i.a.index]]);
+                    store<Real>(to.data + r * to.row, v);
+                    store<Real>(to.data + r * to.row + LANES<Real>, v);
+                }
+                return;
+            }
+            Place a = find(i.a, block, row), b = i.b.kind ? find(i.b, block, row) : a, d = find(i.target, block, row);
+            // At the right edge an array's rows end within the block: such operands are copied to where they don't.
+            if (columns < B) {
+                if (i.a.kind == ELMAN_ARRAY) a = stage_in(a, 0, rows, columns);
+                if (i.b.kind == ELMAN_ARRAY) b = stage_in(b, 1, rows, columns);
+            }
+            if (i.op == ELMAN_ROW_SUM) return sum_columns(i, a, block, row, rows, columns);
+            if (i.op == ELMAN_ACCUMULATE) return accumulate(i, a, block, tile, rows, columns);
+            if (columns < B && i.target.kind == ELMAN_ARRAY) {
+                Real* edge = staging_ + 2 * TILE * B;
+                OPERATIONS<Real>[i.op](edge, B, a.data, a.row, b.data, b.row, rows);
+                for (int r = 0; r < rows; r++) memcpy(d.data + r * d.row, edge + r * B, columns * sizeof(Real));
+                return;
+            }
+            OPERATIONS<Real>[i.op](d.data, d.row, a.data, a.row, b.data, b.row, rows);
+        }
+
+        Place stage_in(Place from, int slot, int rows, int columns) const {
+            Real* to = staging_ + slot * TILE * B;
+            for (int r = 0; r < rows; r++) {
+                memcpy(to + r * B, from.data + r * from.row, columns * sizeof(Real));
+                for (int n = columns; n < B; n++) to[r * B + n] = 0;
+            }
+            return {to, B};
+        }
+
+        Real* block_sums(int32_t sum, int64_t block) const {
+            return s_.reals(s_.sums_) + (sum * s_.most_blocks_ + block) * run_.batch;
+        }
+
+        void sum_columns(const Instruction& i, Place a, int64_t block, int64_t row, int rows, int columns) const {
+            for (int r = 0; r < rows; r++) {
+                Real total = 0;
+                for (int n = 0; n < columns; n++) total += a.data[r * a.row + n];
+                block_sums(i.target.index, block)[row + r] = total;
+            }
+        }
+
+        void add_blocks(const Stage& stage, int64_t blocks, int64_t begin, int64_t end) const {
+            for (int i = 0; i < stage.sum_count; i++) {
+                const int32_t sum = stage.sums[i];
+                const int32_t array = step_.sums[sum].array;
+                for (int64_t r = begin; r < end; r++) {
+                    Real total = 0;
+                    for (int64_t block = 0; block < blocks; block++) total += block_sums(sum, block)[r];
+                    now_[array][r * stride_[array] + step_.sums[sum].column] = total;
+                }
+            }
+        }
+
+        void accumulate(const Instruction& i, Place a, int64_t block, int64_t tile, int rows, int columns) const {
+            Real* to = s_.reals(s_.accumulators_) + tile * s_.accumulator_stride() + i.target.column + block * B;
+            if (columns == B) return add_rows<Real>(to, a.data, a.row, rows);
+            for (int r = 0; r < rows; r++)
+                for (int n = 0; n < columns; n++) to[n] += a.data[r * a.row + n];
+        }
+
+        void clear_accumulators() const {
+            if (!step_.accumulators) return;
+            for (int64_t tile = 0; tile < s_.tiles_; tile++)
+                if (s_.by_tiles_ ? mine(tile) : rank_ == 0)
+                    memset(s_.reals(s_.accumulators_) + tile * s_.accumulator_stride(), 0, s_.accumulator_stride() * sizeof(Real));
+            barrier_if_shared();
+        }
+
+        void barrier_if_shared() const {
+            if (!s_.by_tiles_) barrier_.wait();
+        }
+
+        const Sequence& s_;
+        const elman_step& step_;
+        const elman_run& run_;
+        const int rank_, threads_;
+        elman::Barrier& barrier_;
+        Real** now_;       // each array's first row of this step
+        int64_t* stride_;  // and the distance to the next
+        Real *registers_, *staging_;
+        int64_t t_ = 0, rows_ = 0;
+        bool first_ = true, resets_ = false, flip_ = false;
+    };
+
+    const elman_step& step_;
+    const elman_run& run_;
+    int tile_rows_;
+    bool by_tiles_;
+    int64_t tiles_, bytes_ = 0, most_blocks_ = 1, most_pairs_ = 0, zeros_, zeros_bytes_, sums_, accumulators_;
+    List<int64_t> panels_, constants_, buffers_, fresh_, registers_, places_, lefts_;
+};
+
+template <class Kind>
+void run_steps(const elman_step* step, const elman_run* run) {
+    Sequence<Kind>(*step, *run).run();
+}
+
+template <class Kind>
+int64_t run_workspace(const elman_step* step, const elman_run* run) {
+    return Sequence<Kind>(*step, *run).bytes();
+}
+
+}  // namespace

@@ -1,0 +1,195 @@
+// Reads a program and checks that no operand lies outside of what is declared: a program may come out of a file.
+#include "step.h"
+
+#include <new>
+
+#include "../include/elman.h"
+
+namespace {
+
+using namespace elman;
+
+class Reader {
+public:
+    Reader(const int32_t* code, int64_t length) : at_(code), end_(code + length) {}
+
+    int32_t number() {
+        if (at_ == end_) {
+            fail("the program ends in the middle");
+            return 0;
+        }
+        return *at_++;
+    }
+
+    // A whole number of at least `least`; counts are kept small, so that a damaged program can't ask for all memory.
+    int32_t number(int32_t least, const char* what) {
+        const int32_t value = number();
+        if (value < least || value > (1 << 20)) fail(what);
+        return why ? least : value;
+    }
+
+    void fail(const char* what) {
+        if (!why) why = what;
+    }
+
+    bool at_end() const { return at_ == end_; }
+
+    const char* why = nullptr;
+
+private:
+    const int32_t *at_, *end_;
+};
+
+bool within(int32_t index, int32_t count) { return index >= 0 && index < count; }
+
+void check_columns(Reader& in, const elman_step& step, int32_t array, int32_t column, int32_t columns) {
+    if (!within(array, step.array_count)) in.fail("an operand names an array that is not declared");
+    else if (column < 0 || column > step.arrays[array].columns - columns) in.fail("an operand lies beyond its array's columns");
+}
+
+Operand operand(Reader& in) {
+    Operand o;
+    o.kind = in.number();
+    o.index = in.number();
+    o.column = in.number();
+    return o;
+}
+
+void check_source(Reader& in, const elman_step& step, const Operand& o, int32_t width) {
+    if (o.kind == ELMAN_REGISTER && within(o.index, step.registers)) return;
+    if (o.kind == ELMAN_CONSTANT && within(o.index, step.constant_count)) return;
+    if (o.kind == ELMAN_ARRAY) return check_columns(in, step, o.index, o.column, width);
+    in.fail("an operand is of no known kind or not declared");
+}
+
+void check_target(Reader& in, const elman_step& step, const Operand& o, int32_t width) {
+    if (o.kind == ELMAN_REGISTER && within(o.index, step.registers)) return;
+    if (o.kind != ELMAN_ARRAY) return in.fail("a target is neither a register nor an array");
+    check_columns(in, step, o.index, o.column, width);
+    if (in.why) return;
+    const int32_t kind = step.arrays[o.index].kind;
+    if (kind == ELMAN_BEFORE || kind == ELMAN_CARRY_IN || kind == ELMAN_SHARED) in.fail("a target is an array that is read only");
+}
+
+bool takes_two(int32_t op) {
+    switch (op) {
+        case ELMAN_ADD: case ELMAN_SUB: case ELMAN_MUL: case ELMAN_DIV: case ELMAN_D_SIGMOID: case ELMAN_D_TANH: case ELMAN_D_RELU:
+            return true;
+        default:
+            return false;
+    }
+}
+
+Instruction instruction(Reader& in, const elman_step& step, Stage& stage) {
+    Instruction i;
+    i.op = in.number(0, "an operation is not known");
+    i.target = operand(in), i.a = operand(in), i.b = operand(in);
+    if (i.op >= ELMAN_OPS) in.fail("an operation is not known");
+    if (in.why) return i;
+    check_source(in, step, i.a, i.op == ELMAN_SPREAD ? 1 : stage.width);
+    if (i.op == ELMAN_ROW_SUM) {
+        if (i.target.kind != ELMAN_SUM || !within(i.target.index, step.sum_count)) in.fail("a row sum is not declared");
+        else stage.sums[stage.sum_count++] = i.target.index;
+    } else if (i.op == ELMAN_ACCUMULATE) {
+        if (i.target.column < 0 || i.target.column > step.accumulators - stage.width) in.fail("an accumulator is not declared");
+    } else {
+        check_target(in, step, i.target, stage.width);
+        if (i.op == ELMAN_SPREAD && i.a.kind != ELMAN_ARRAY) in.fail("only a column of an array can be spread");
+        else if (takes_two(i.op)) check_source(in, step, i.b, stage.width);
+        else if (i.b.kind != ELMAN_NONE) in.fail("an operation of one operand has two");
+    }
+    return i;
+}
+
+Product product(Reader& in, elman_step& step) {
+    Product p;
+    p.weight = in.number(0, "a weight has no number");
+    p.array = in.number(0, "a product has no input");
+    p.column = in.number(0, "a product has no input");
+    p.inner = in.number(1, "a product has no inner size");
+    p.pieces = in.number(1, "a product has no pieces");
+    p.reg = in.number(0, "a product has no target");
+    p.bias = in.number(0, "a product's bias is neither 0 nor 1");
+    if (in.why) return p;
+    if (p.reg > step.registers - p.pieces) in.fail("a product's registers are not declared");
+    check_columns(in, step, p.array, p.column, p.inner);
+    return p;
+}
+
+// Cleared, so that a program that breaks off can be freed.
+template <class T>
+T* array_of(int32_t count) {
+    return new T[count > 0 ? count : 1]();
+}
+
+Stage stage(Reader& in, elman_step& step) {
+    Stage stage{};
+    stage.width = in.number(1, "a stage has no width");
+    stage.product_count = in.number(0, "a count is negative");
+    stage.instruction_count = in.number(0, "a count is negative");
+    if (in.why) stage.product_count = stage.instruction_count = 0;
+    stage.products = array_of<Product>(stage.product_count);
+    stage.instructions = array_of<Instruction>(stage.instruction_count);
+    stage.sums = array_of<int32_t>(stage.instruction_count);
+    for (int32_t i = 0; i < stage.product_count && !in.why; i++) stage.products[i] = product(in, step);
+    for (int32_t i = 0; i < stage.instruction_count && !in.why; i++) stage.instructions[i] = instruction(in, step, stage);
+    return stage;
+}
+
+void read(Reader& in, elman_step& step, const double* constants) {
+    int32_t count[6];
+    for (int32_t& c : count) c = in.number(0, "a count is negative");
+    if (in.why) return;
+    step.array_count = count[0], step.registers = count[1], step.sum_count = count[2], step.accumulators = count[3];
+    step.constant_count = count[4], step.stage_count = count[5];
+    step.arrays = array_of<ArrayForm>(count[0]);
+    step.sums = array_of<RowSum>(count[2]);
+    step.constants = array_of<double>(count[4]);
+    step.stages = array_of<Stage>(count[5]);
+    for (int32_t i = 0; i < step.constant_count; i++) step.constants[i] = constants[i];
+    for (int32_t i = 0; i < step.array_count && !in.why; i++) {
+        const int32_t kind = in.number(0, "an array is of no known kind"), columns = in.number(1, "an array has no columns");
+        if (kind > ELMAN_ROWS) in.fail("an array is of no known kind");
+        if (kind == ELMAN_CARRY_OUT && (i == 0 || step.arrays[i - 1].kind != ELMAN_CARRY_IN)) in.fail("a carry has no beginning");
+        if (i > 0 && step.arrays[i - 1].kind == ELMAN_CARRY_IN && kind != ELMAN_CARRY_OUT) in.fail("a carry has no end");
+        step.arrays[i] = {kind, columns};
+    }
+    if (step.array_count && step.arrays[step.array_count - 1].kind == ELMAN_CARRY_IN) in.fail("a carry has no end");
+    for (int32_t i = 0; i < step.sum_count && !in.why; i++) {
+        step.sums[i].array = in.number();
+        step.sums[i].column = in.number();
+        check_columns(in, step, step.sums[i].array, step.sums[i].column, 1);
+    }
+    for (int32_t s = 0; s < step.stage_count && !in.why; s++) step.stages[s] = stage(in, step);
+    if (!in.at_end()) in.fail("numbers follow the program's end");
+}
+
+}  // namespace
+
+elman_step* elman_step_new(const int32_t* code, int64_t length, const double* constants, const char** why) {
+    Reader in(code, length);
+    auto* step = new (std::nothrow) elman_step();
+    if (!step) {
+        *why = "there is no memory left";
+        return nullptr;
+    }
+    read(in, *step, constants);
+    if (!in.why) return step;
+    *why = in.why;
+    elman_step_free(step);
+    return nullptr;
+}
+
+void elman_step_free(elman_step* step) {
+    if (!step) return;
+    for (int32_t s = 0; step->stages && s < step->stage_count; s++) {
+        delete[] step->stages[s].products;
+        delete[] step->stages[s].instructions;
+        delete[] step->stages[s].sums;
+    }
+    delete[] step->arrays;
+    delete[] step->sums;
+    delete[] step->constants;
+    delete[] step->stages;
+    delete step;
+}

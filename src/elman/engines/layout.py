@@ -1,0 +1,103 @@
+"""Where the rows of a sequence stand for the native engine: all rows at all steps, or packed, valid steps alone.
+
+Packed, sequences are sorted by falling length, and step by step the rows that are still at work stand one after the other:
+nothing is computed for padding. A reversed sequence runs from its last valid step to its first.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from elman.axes import Bool, Int, Tensor
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A row is one sequence at one step. Arrays of rows have `rows` of them; the batch has `batch` sequences."""
+
+    steps: int
+    batch: int
+    rows: int
+    reverse: bool
+    # Packed only: of each row its place in (T·B); of each step its rows and its first row; the sequences' order.
+    place_N: Int[Tensor, "N"] | None = None
+    rows_T: Int[Tensor, "T"] | None = None
+    offset_T: Int[Tensor, "T"] | None = None
+    order_B: Int[Tensor, "B"] | None = None
+    # Of each sequence, in its sorted place, how many valid steps it has.
+    lengths_B: Int[Tensor, "B"] | None = None
+
+    def gather(self, x_TBD: Tensor) -> Tensor:
+        """(T, B, D) -> (N, D)."""
+        flat = x_TBD.flatten(0, 1)
+        return flat if self.place_N is None else flat.index_select(0, self.place_N)
+
+    def scatter(self, rows_ND: Tensor) -> Tensor:
+        """(N, D) -> (T, B, D), zero where there is no valid step."""
+        if self.place_N is not None:
+            flat = rows_ND.new_zeros(self.steps * self.batch, rows_ND.shape[-1])
+            rows_ND = flat.index_copy_(0, self.place_N, rows_ND[: self.rows])
+        return rows_ND.view(self.steps, self.batch, rows_ND.shape[-1])
+
+    def sort(self, state_BH: Tensor) -> Tensor:
+        """The sequences of a batch in the order of the rows."""
+        return state_BH if self.order_B is None else state_BH.index_select(0, self.order_B)
+
+    def unsort(self, state_BH: Tensor) -> Tensor:
+        """Back from the order of the rows."""
+        if self.order_B is None:
+            return state_BH
+        return torch.empty_like(state_BH).index_copy_(0, self.order_B, state_BH)
+
+    def last(self, rows_NH: Tensor, initial_BH: Tensor) -> Tensor:
+        """Of each sequence (sorted) its last row; the initial one of a sequence without any."""
+        if self.lengths_B is None or self.offset_T is None:
+            first = 0 if self.reverse else self.rows - self.batch
+            return rows_NH[first : first + self.batch].clone()
+        step_B = (self.lengths_B - 1).clamp(min=0)
+        row_B = self.offset_T[step_B] + torch.arange(self.batch)
+        # A sequence without steps has no row: any will do, as it isn't taken.
+        last_BH = rows_NH.index_select(0, row_B.clamp(max=max(self.rows - 1, 0)))
+        return torch.where((self.lengths_B > 0)[:, None], last_BH, initial_BH)
+
+    def reset_rows(self, reset_TB: Bool[Tensor, "T B"]) -> Bool[Tensor, "N"]:
+        """A flag for each row. In reverse, what a reset at t separates is entered at t - 1, coming from t."""
+        if self.reverse:
+            reset_TB = torch.cat([reset_TB[1:], reset_TB.new_zeros(1, self.batch)])
+        flags_N = self.gather(reset_TB.unsqueeze(-1)).squeeze(-1).contiguous()
+        if self.reverse and self.rows_T is not None and self.steps:
+            # Every sequence begins at its last valid step: what stands beyond it is padding.
+            flags_N[: int(self.rows_T[0])] = False
+        return flags_N
+
+    def before(self, rows_NH: Tensor, initial_BH: Tensor, reset_N: Tensor | None, fresh_H: Tensor | None) -> Tensor:
+        """For each row that of the step before: (N, H)."""
+        everything = torch.cat([initial_BH, rows_NH[: self.rows], rows_NH.new_zeros(1, rows_NH.shape[-1])])
+        if fresh_H is not None:
+            everything[-1] = fresh_H
+        batch, rows = self.batch, self.rows
+        if self.rows_T is None or self.offset_T is None:
+            # In `everything` the initial rows come first: the step before is where the row itself was.
+            index_N = torch.arange(rows)
+            if self.reverse:
+                index_N = torch.cat([index_N[: rows - batch] + 2 * batch, index_N[:batch]])
+        else:
+            step_N = torch.repeat_interleave(torch.arange(self.steps), self.rows_T)
+            within_N = torch.arange(rows) - self.offset_T[step_N]
+            index_N = torch.where(step_N > 0, batch + self.offset_T[(step_N - 1).clamp(min=0)] + within_N, within_N)
+        if reset_N is not None:
+            index_N = torch.where(reset_N, batch + rows, index_N)
+        return everything.index_select(0, index_N)
+
+
+def layout_of(steps: int, batch: int, lengths_B: Int[Tensor, "B"] | None, reverse: bool) -> Layout:
+    """The layout of a batch of sequences; packed if they have lengths."""
+    if lengths_B is None:
+        return Layout(steps, batch, steps * batch, reverse)
+    sorted_B, order_B = torch.sort(lengths_B, descending=True, stable=True)
+    times_T1 = torch.arange(steps)[:, None]
+    valid_TB = times_T1 < sorted_B
+    time_TB = sorted_B - 1 - times_T1 if reverse else times_T1.expand(steps, batch)
+    place_N = (time_TB * batch + order_B)[valid_TB]
+    rows_T = valid_TB.sum(1)
+    return Layout(steps, batch, place_N.numel(), reverse, place_N, rows_T, rows_T.cumsum(0) - rows_T, order_B, sorted_B)

@@ -1,0 +1,235 @@
+"""The reverse of a step: its vector-Jacobian product, node by node, as another step.
+
+Which values of the forward step are kept follows from what the reverse reads: the states are there anyway, a value that
+can be computed from them, from parameters and from kept values is computed again, and the rest is kept.
+"""
+
+from dataclasses import dataclass, field
+
+from elman.programs.graph import NUMBER, POINTWISE, Graph, Leaf, Node
+from elman.programs.trace import TracedStep
+
+
+@dataclass(frozen=True)
+class ProductGradient:
+    """A product of the forward step: its source, and the gradient of what it gives, piece by piece."""
+
+    weight: str
+    bias: str | None
+    source: tuple[Node, ...]
+    pieces: tuple[Node, ...]
+
+
+@dataclass
+class Reverse:
+    """The reverse step. Its leaves: `dy`, `carried NAME` (gradient of each state after the step), `d NAME` (gradient of a
+    state's whole sequence, if it is given out), `before NAME`, `after NAME`, `kept`, and vectors among the weights."""
+
+    graph: Graph
+    du: tuple[Node, ...]
+    # Gradient of each state before the step.
+    dbefore: list[tuple[Node, ...]]
+    products: list[ProductGradient]
+    # Gradient of each vector, before it is summed over rows and steps: name, column, node.
+    vectors: list[tuple[str, int, Node]]
+    # Forward nodes to keep, and the column of each.
+    kept: dict[Node, int] = field(default_factory=dict)
+    kept_width: int = 0
+
+
+def reverse(step: TracedStep, sequences: tuple[str, ...]) -> Reverse:
+    """The reverse of `step`; `sequences` names the states whose every value is a result with a gradient of its own."""
+    graph = Graph()
+    keeper = _Keeper(step, graph)
+    adjoints = _Adjoints(graph)
+
+    column = 0
+    for node in step.y:
+        adjoints.add(node, graph.leaf("dy", column, node.width))
+        column += node.width
+    for (name, _), nodes in zip(step.states, step.after, strict=True):
+        column = 0
+        for node in nodes:
+            adjoints.add(node, graph.leaf(f"carried {name}", column, node.width))
+            if name in sequences:
+                adjoints.add(node, graph.leaf(f"d {name}", column, node.width))
+            column += node.width
+
+    # A product's input that is not a state has to be there for the gradient of its weights, side by side.
+    for node in step.graph:
+        if node.operation == "product":
+            keeper.keep_source(node.operands)
+
+    products: list[ProductGradient] = []
+    for node in reversed(step.graph.nodes):
+        if node.operation == "product":
+            if node.data.index == 0:
+                _product(step, node, graph, adjoints, products)
+        elif node in adjoints:
+            _pointwise(node, adjoints[node], graph, adjoints, keeper)
+
+    def gathered(array: str) -> list[tuple[int, Node]]:
+        leaves = [n for n in step.graph if n.operation == "leaf" and n.data.array == array]
+        return sorted(((n.data.column, adjoints.or_zero(n)) for n in leaves), key=lambda pair: pair[0])
+
+    vectors = [
+        (array.removeprefix("weight "), column, node)
+        for array in dict.fromkeys(n.data.array for n in step.graph if n.operation == "leaf")
+        if array.startswith("weight ")
+        for column, node in gathered(array)
+    ]
+    dbefore = [tuple(node for _, node in gathered(f"before {name}")) for name, _ in step.states]
+    du = tuple(node for _, node in gathered("u"))
+    return Reverse(graph, du, dbefore, products, vectors, keeper.kept, keeper.width)
+
+
+class _Adjoints:
+    """Sums of gradients by forward node."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._of: dict[Node, Node] = {}
+
+    def __contains__(self, node: Node) -> bool:
+        return node in self._of
+
+    def __getitem__(self, node: Node) -> Node:
+        return self._of[node]
+
+    def add(self, node: Node, gradient: Node) -> None:
+        if node.operation == "constant":
+            return
+        if node.width == NUMBER and gradient.width != NUMBER:
+            gradient = self._graph.row_sum(gradient)
+        self._of[node] = self._graph.pointwise("add", self._of[node], gradient) if node in self._of else gradient
+
+    def or_zero(self, node: Node) -> Node:
+        return self._of.get(node) or self._graph.spread(self._graph.constant(0), node.width)
+
+
+class _Keeper:
+    """Forward values in the reverse graph."""
+
+    def __init__(self, step: TracedStep, graph: Graph) -> None:
+        self._graph = graph
+        self._found: dict[Node, Node] = {}
+        self.kept: dict[Node, int] = {}
+        self.width = 0
+        for (name, _), nodes in zip(step.states, step.after, strict=True):
+            column = 0
+            for node in nodes:
+                self._found.setdefault(node, graph.leaf(f"after {name}", column, node.width))
+                column += node.width
+
+    def keep_source(self, source: tuple[Node, ...]) -> None:
+        """Keep the input of a product, whole and in order, unless it is a state."""
+        if all(node.operation == "leaf" and node.data.array.startswith("before ") for node in source) or all(node in self.kept for node in source):
+            return
+        for node in source:
+            self._keep(node)
+
+    def __call__(self, node: Node) -> Node:
+        """The forward value `node`."""
+        for missing in self._missing(node):
+            self._keep(missing)
+        return self._again(node)
+
+    def _missing(self, node: Node) -> list[Node]:
+        """What has to be kept for it: the value itself, or the row sums that a number is made of."""
+        if self._can(node):
+            return []
+        if node.width == NUMBER and node.operation in POINTWISE:
+            return [missing for operand in node.operands for missing in self._missing(operand)]
+        return [node]
+
+    def _can(self, node: Node) -> bool:
+        """Whether the value is there or can be computed from what is there."""
+        if node in self._found or node.operation == "constant":
+            return True
+        if node.operation == "leaf":
+            return node.data.array != "u"
+        return node.operation in POINTWISE and all(self._can(operand) for operand in node.operands)
+
+    def _again(self, node: Node) -> Node:
+        if node not in self._found:
+            if node.operation == "constant":
+                self._found[node] = self._graph.constant(node.data)
+            elif node.operation == "leaf":
+                self._found[node] = self._graph.leaf(node.data.array, node.data.column, node.width)
+            else:
+                self._found[node] = self._graph.pointwise(node.operation, *(self._again(x) for x in node.operands))
+        return self._found[node]
+
+    def _keep(self, node: Node) -> None:
+        if node not in self.kept:
+            self.kept[node] = self.width
+            self._found[node] = self._graph.leaf("kept", self.width, node.width)
+            self.width += max(node.width, 1)
+
+
+def _product(
+    step: TracedStep, first: Node, graph: Graph, adjoints: _Adjoints, products: list[ProductGradient]
+) -> None:
+    """All pieces of a product at once: the gradient of its source is the product with the weight as it stands."""
+    pieces = [n for n in step.graph if n.operation == "product" and n.operands == first.operands and _same(n, first)]
+    if not any(piece in adjoints for piece in pieces):
+        return
+    gradients = tuple(adjoints.or_zero(piece) for piece in pieces)
+    products.append(ProductGradient(first.data.weight, first.data.bias, first.operands, gradients))
+    widths = [node.width for node in first.operands]
+    if len(set(widths)) > 1:
+        raise AssertionError("the source of a product has pieces of different widths")
+    for node, gradient in zip(
+        first.operands, graph.product(gradients, first.data.weight, None, True, widths), strict=True
+    ):
+        adjoints.add(node, gradient)
+
+
+def _same(a: Node, b: Node) -> bool:
+    return (a.data.weight, a.data.bias) == (b.data.weight, b.data.bias)
+
+
+def _pointwise(node: Node, g: Node, graph: Graph, adjoints: _Adjoints, value: _Keeper) -> None:
+    """The vector-Jacobian product of one operation: gradient `g` of its result to those of its operands."""
+
+    def op(name: str, *operands: Node) -> Node:
+        return graph.pointwise(name, *operands)
+
+    match node.operation, node.operands:
+        case "copy", (x,):
+            adjoints.add(x, g)
+        case "add", (a, b):
+            adjoints.add(a, g)
+            adjoints.add(b, g)
+        case "sub", (a, b):
+            adjoints.add(a, g)
+            adjoints.add(b, op("neg", g))
+        case "mul", (a, b):
+            _add_unless_constant(adjoints, a, lambda: op("mul", g, value(b)))
+            _add_unless_constant(adjoints, b, lambda: op("mul", g, value(a)))
+        case "div", (a, b):
+            _add_unless_constant(adjoints, a, lambda: op("div", g, value(b)))
+            _add_unless_constant(adjoints, b, lambda: op("neg", op("mul", g, op("div", value(node), value(b)))))
+        case "neg", (x,):
+            adjoints.add(x, op("neg", g))
+        case ("sigmoid" | "tanh" | "relu"), (x,):
+            adjoints.add(x, op(f"d_{node.operation}", g, value(node)))
+        case "exp", (x,):
+            adjoints.add(x, op("mul", g, value(node)))
+        case "sqrt", (x,):
+            adjoints.add(x, op("div", op("mul", g, graph.constant(0.5)), value(node)))
+        case "row_sum", (x,):
+            adjoints.add(x, graph.spread(g, x.width))
+        case ("leaf" | "constant"), ():
+            pass
+        case _:
+            raise AssertionError(f"no derivative of {node.operation}")
+
+
+def _add_unless_constant(adjoints: _Adjoints, node: Node, gradient) -> None:  # noqa: ANN001
+    """Not even its value is asked for where it is not needed: it might have to be kept."""
+    if node.operation != "constant":
+        adjoints.add(node, gradient())
+
+
+__all__ = ["Leaf", "ProductGradient", "Reverse", "reverse"]

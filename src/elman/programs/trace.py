@@ -1,0 +1,234 @@
+"""Reading a cell's `step` as a graph: it is called once, on arrays that note what is done to them.
+
+A traced array is a tensor without numbers (on PyTorch's "meta" device), so that shapes are checked as ever and a step may
+use PyTorch's own functions or those of `elman.cells.operations`. It is a row of *pieces*: the gates of u, the columns of a
+state. `split` hands out pieces; everything else goes piece by piece.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from elman.cells import Cell
+from elman.errors import TraceError
+from elman.programs.graph import NUMBER, Graph, Node
+
+# Rows of the arrays that are traced: any number but 1, which would broadcast unseen.
+_ROWS = 2
+
+
+@dataclass(frozen=True)
+class TracedStep:
+    """A step as a graph. The leaves are `u`, `before NAME` for each state, and weights that are used element by element."""
+
+    graph: Graph
+    u_width: int
+    # (name, width) of each state, in order.
+    states: tuple[tuple[str, int], ...]
+    y: tuple[Node, ...]
+    # The pieces of each state after the step, in the order of `states`.
+    after: tuple[tuple[Node, ...], ...]
+    # Names of the weights that the step reads.
+    weights: tuple[str, ...]
+
+
+def trace(cell: Cell) -> TracedStep:
+    """The graph of `cell.step`. Raises `TraceError` if the step does what a program can't say."""
+    graph = Graph()
+    shapes = cell.weight_shapes(1)
+    used: list[str] = []
+    weights = {name: _Weight.make(graph, name, shape, cell.hidden_size, used) for name, shape in shapes.items()}
+    meta = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    u_width = cell.project(meta, torch.empty(1, 1, device="meta")).shape[-1]
+    states = tuple(zip(cell.state_type._fields, cell.state_sizes, strict=True))
+    try:
+        y, after = cell.step(
+            weights,
+            _Traced.leaf(graph, "u", u_width, cell.hidden_size),
+            cell.state_type(*(_Traced.leaf(graph, f"before {name}", size, cell.hidden_size) for name, size in states)),
+        )
+    except TraceError as error:
+        raise TraceError(f"the step of {cell.name!r} can't be a program: {error}") from error
+    results = {"y": (y, cell.output_size)}
+    results |= {f"the state {name}": (s, size) for (name, size), s in zip(states, after, strict=True)}
+    for name, (value, size) in results.items():
+        if not isinstance(value, _Traced) or value.shape[-1] != size or any(p.width == NUMBER for p in value.pieces):
+            raise TraceError(f"the step of {cell.name!r} gives for {name} something else than {size} columns for each row.")
+    return TracedStep(graph, u_width, states, y.pieces, tuple(s.pieces for s in after), tuple(dict.fromkeys(used)))
+
+
+class _Traced(Tensor):
+    """An array (rows, width) of a graph."""
+
+    graph: Graph
+    pieces: tuple[Node, ...]
+
+    @staticmethod
+    def of(graph: Graph, pieces: tuple[Node, ...]) -> "_Traced":
+        width = sum(max(piece.width, 1) for piece in pieces)
+        array = torch.empty(_ROWS, width, device="meta").as_subclass(_Traced)
+        array.graph, array.pieces = graph, pieces
+        return array
+
+    @staticmethod
+    def leaf(graph: Graph, name: str, width: int, piece: int) -> "_Traced":
+        if width % piece:
+            piece = width
+        return _Traced.of(graph, tuple(graph.leaf(name, column, piece) for column in range(0, width, piece)))
+
+    @classmethod
+    def __torch_function__(cls, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:  # noqa: ARG003
+        if function in _PASSIVE:
+            return super().__torch_function__(function, types, args, kwargs or {})
+        name = getattr(function, "__name__", str(function))
+        if function not in _RULES:
+            known = ", ".join(dict.fromkeys(getattr(f, "__name__", str(f)).strip("_") for f in _RULES))
+            raise TraceError(f"a program has no operation {name!r}; it has {known}.")
+        try:
+            return _RULES[function](*args, **(kwargs or {}))
+        except TypeError as error:
+            raise TraceError(f"{name!r} is called in a form that a program doesn't have ({error}).") from error
+
+
+class _Weight(_Traced):
+    """A weight: a matrix, which only a product takes, or a vector, one row for all."""
+
+    called: str
+    used: list[str]
+    piece: int
+
+    @staticmethod
+    def make(graph: Graph, name: str, shape: tuple[int, ...], piece: int, used: list[str]) -> "_Weight":
+        array = torch.empty(shape, device="meta").as_subclass(_Weight)
+        array.graph, array.called, array.used, array.piece = graph, name, used, piece
+        return array
+
+
+def _pieces(x: Any, graph: Graph) -> tuple[Node, ...]:
+    if isinstance(x, _Weight):
+        if x.dim() != 1:
+            raise TraceError(f"the matrix {x.called} is used otherwise than in a product.")
+        x.used.append(x.called)
+        return _Traced.leaf(graph, f"weight {x.called}", x.shape[0], x.piece).pieces
+    if isinstance(x, _Traced):
+        return x.pieces
+    if isinstance(x, (int, float)):
+        return (graph.constant(x),)
+    raise TraceError(f"a {type(x).__name__} from outside of the step takes part: only u, the state, weights and numbers can.")
+
+
+def _pointwise(operation: str, *operands: Any) -> _Traced:
+    graph = next(x.graph for x in operands if isinstance(x, _Traced))
+    rows = [_pieces(x, graph) for x in operands]
+    count = max(len(row) for row in rows)
+    rows = [row * count if len(row) == 1 and row[0].width == NUMBER else row for row in rows]
+    for parts in zip(*rows, strict=True) if len({len(row) for row in rows}) == 1 else [()]:
+        widths = {part.width for part in parts} - {NUMBER}
+        if not parts or len(widths) > 1:
+            shown = " and ".join("+".join(str(part.width) for part in row) for row in rows)
+            raise TraceError(f"{operation!r} has operands of {shown} columns: they must be cut alike.")
+    return _Traced.of(graph, tuple(graph.pointwise(operation, *parts) for parts in zip(*rows, strict=True)))
+
+
+def _product(x: Any, weight: Any, bias: Any = None) -> _Traced:
+    if not isinstance(weight, _Weight) or weight.dim() != 2 or isinstance(x, _Weight) or not isinstance(x, _Traced):
+        raise TraceError("a product takes an array of the step and a matrix of the cell's weights, as it is.")
+    if x.shape[-1] != weight.shape[1]:
+        raise TraceError(f"the product with {weight.called} takes {weight.shape[1]} columns and gets {x.shape[-1]}.")
+    if bias is not None and not isinstance(bias, _Weight):
+        raise TraceError(f"the bias of the product with {weight.called} is not a weight of the cell.")
+    weight.used.append(weight.called)
+    if bias is not None:
+        weight.used.append(bias.called)
+    out = weight.shape[0]
+    # The width of a gate: that of the cell's vectors, if they are cut so.
+    piece = _piece_width(weight, out)
+    widths = [piece] * (out // piece)
+    return _Traced.of(
+        weight.graph, tuple(weight.graph.product(x.pieces, weight.called, None if bias is None else bias.called, False, widths))
+    )
+
+
+def _piece_width(weight: _Weight, out: int) -> int:
+    u_pieces = [node for node in weight.graph if node.operation == "leaf" and node.data.array == "u"]
+    gate = u_pieces[0].width if u_pieces else out
+    return gate if out % gate == 0 else out
+
+
+def _split(x: Any, parts: int, dim: int = 0) -> tuple[_Traced, ...]:
+    if dim not in {-1, 1} or len(x.pieces) % parts:
+        raise TraceError(f"an array of {len(x.pieces)} pieces can't be cut into {parts} along axis {dim}.")
+    size = len(x.pieces) // parts
+    return tuple(_Traced.of(x.graph, x.pieces[i * size : (i + 1) * size]) for i in range(parts))
+
+
+def _mean(x: Any, dim: int, keepdim: bool = False) -> _Traced:
+    if dim not in {-1, 1} or not keepdim:
+        raise TraceError("a mean goes over the columns of a row: mean(x, dim=-1, keepdim=True).")
+    total = None
+    for piece in x.pieces:
+        part = x.graph.row_sum(piece)
+        total = part if total is None else x.graph.pointwise("add", total, part)
+    assert total is not None
+    return _Traced.of(x.graph, (x.graph.pointwise("mul", total, x.graph.constant(1 / x.shape[-1])),))
+
+
+def _layer_norm(x: Any, shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> _Traced:
+    if tuple(shape) != (x.shape[-1],):
+        raise TraceError("a layer norm goes over all columns of a row.")
+    centred = _pointwise("sub", x, _mean(x, -1, True))
+    deviation = _pointwise("sqrt", _pointwise("add", _mean(_pointwise("mul", centred, centred), -1, True), eps))
+    y = _pointwise("mul", centred, _pointwise("div", 1.0, deviation))
+    y = y if weight is None else _pointwise("mul", y, weight)
+    return y if bias is None else _pointwise("add", y, bias)
+
+
+def _rules() -> dict[Any, Callable]:
+    """What each function of PyTorch means in a graph."""
+    rules: dict[Any, Callable] = {
+        functional.linear: _product,
+        functional.layer_norm: _layer_norm,
+        torch.layer_norm: lambda x, shape, weight=None, bias=None, eps=1e-5, _=True: _layer_norm(x, shape, weight, bias, eps),
+        torch.chunk: _split,
+        Tensor.chunk: _split,
+        torch.mean: _mean,
+        Tensor.mean: _mean,
+        Tensor.__rsub__: lambda x, other: _pointwise("sub", other, x),
+        torch.rsub: lambda x, other: _pointwise("sub", other, x),
+        Tensor.__rdiv__: lambda x, other: _pointwise("div", other, x),
+        functional.relu: lambda x: _pointwise("relu", x),
+        functional.sigmoid: lambda x: _pointwise("sigmoid", x),
+        functional.tanh: lambda x: _pointwise("tanh", x),
+    }
+
+    def pointwise(operation: str, operands: int) -> Callable:
+        if operands == 1:
+            return lambda x: _pointwise(operation, x)
+        return lambda a, b: _pointwise(operation, a, b)
+
+    # Each under all names that it has: torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__.
+    for operation, operands in {"add": 2, "sub": 2, "mul": 2, "div": 2, "neg": 1, "sigmoid": 1, "tanh": 1, "relu": 1, "exp": 1, "sqrt": 1}.items():
+        names = [operation, f"__{operation}__"]
+        names += {"add": ["__radd__"], "mul": ["__rmul__"], "div": ["__truediv__", "true_divide"]}.get(operation, [])
+        for home in (torch, Tensor):
+            for name in names:
+                if hasattr(home, name):
+                    rules[getattr(home, name)] = pointwise(operation, operands)
+    return rules
+
+
+_RULES = _rules()
+# What tells of an array and computes nothing.
+_PASSIVE = {
+    Tensor.shape.__get__,
+    Tensor.dtype.__get__,
+    Tensor.device.__get__,
+    Tensor.dim,
+    Tensor.size,
+    Tensor.__repr__,
+    Tensor.as_subclass,
+}
