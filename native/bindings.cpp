@@ -1,12 +1,19 @@
 // The core as a Python module: pointers as whole numbers, checked by the caller (elman/engines/native). Knows no torch.
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <cstdlib>
+#include <map>
+#include <mutex>
 #include <new>
 #include <stdexcept>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include "include/elman.h"
 
@@ -18,27 +25,86 @@ using Address = uintptr_t;
 using Array = std::tuple<Address, int64_t, Address, Address, Address>;
 using Weight = std::tuple<Address, int64_t, int64_t, Address>;
 
-// Memory that a call works in, kept for the thread's next call: fresh pages cost more than the work of a short one.
+// Large blocks of memory, used again: the system hands out fresh pages one by one, which for the arrays of a long sequence
+// costs as much as a tenth of the computation. What is given back is kept, up to a limit, for whoever asks next.
+class Blocks {
+public:
+    // At least that many bytes; `*size` is what it really is.
+    void* take(int64_t bytes, int64_t* size) {
+        *size = (bytes + ROUND - 1) / ROUND * ROUND;
+        std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+        if (lock) {
+            auto found = idle_.lower_bound(*size);
+            if (found != idle_.end() && found->first <= *size + *size / 4) {
+                void* memory = found->second;
+                *size = found->first;
+                idle_bytes_ -= *size;
+                idle_.erase(found);
+                return memory;
+            }
+        }
+        void* memory = std::aligned_alloc(ROUND, *size);
+        if (!memory) throw std::bad_alloc();
+#if defined(__linux__)
+        madvise(memory, *size, MADV_HUGEPAGE);
+#endif
+        return memory;
+    }
+
+    void give_back(void* memory, int64_t size) {
+        std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+        if (lock && idle_bytes_ + size <= MOST_IDLE) {
+            idle_.emplace(size, memory);
+            idle_bytes_ += size;
+        } else {
+            std::free(memory);
+        }
+    }
+
+private:
+    static constexpr int64_t ROUND = 2 << 20, MOST_IDLE = 512 << 20;
+    std::mutex mutex_;
+    std::multimap<int64_t, void*> idle_;
+    int64_t idle_bytes_ = 0;
+};
+
+// Never destroyed: tensors may outlive everything.
+Blocks& blocks() {
+    static auto* all = new Blocks;
+    return *all;
+}
+
+// A tensor of bytes on such a block, which goes back when the tensor goes.
+nb::ndarray<nb::pytorch, uint8_t, nb::ndim<1>> buffer(int64_t bytes) {
+    struct Block {
+        void* memory;
+        int64_t size;
+    };
+    auto* block = new Block;
+    block->memory = blocks().take(bytes, &block->size);
+    nb::capsule owner(block, [](void* p) noexcept {
+        auto* block = (Block*)p;
+        blocks().give_back(block->memory, block->size);
+        delete block;
+    });
+    return {block->memory, {(size_t)bytes}, owner};
+}
+
+// What a call works in, from the same blocks.
 class Workspace {
 public:
     void* of(int64_t bytes) {
         if (bytes > size_) {
-            std::free(memory_);
+            if (memory_) blocks().give_back(memory_, size_);
+            memory_ = nullptr;
             size_ = 0;
-            memory_ = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
-            if (!memory_) throw std::bad_alloc();
-            size_ = bytes;
+            memory_ = blocks().take(bytes, &size_);
         }
         return memory_;
     }
-    // What only a very large call needed goes back to the system.
-    void trim() {
-        if (size_ <= 64 << 20) return;
-        std::free(memory_);
-        memory_ = nullptr;
-        size_ = 0;
+    ~Workspace() {
+        if (memory_) blocks().give_back(memory_, size_);
     }
-    ~Workspace() { std::free(memory_); }
 
 private:
     void* memory_ = nullptr;
@@ -89,7 +155,6 @@ public:
         run.accumulators = (void*)accumulators;
         run.workspace = workspace.of(elman_workspace(step_, &run));
         elman_steps(step_, &run);
-        workspace.trim();
     }
 
 private:
@@ -111,7 +176,6 @@ void multiply(int real_bytes, int precision, int threads, bool accumulate, int64
     p.c = (void*)c, p.c_row = c_row;
     p.workspace = workspace.of(elman_product_workspace(&p));
     elman_multiply(&p);
-    workspace.trim();
 }
 
 }  // namespace
@@ -120,6 +184,7 @@ NB_MODULE(_native, m) {
     // Programs stay in Python's caches until the process ends.
     nb::set_leak_warnings(false);
     nb::class_<Step>(m, "Step").def(nb::init<const std::vector<int32_t>&, const std::vector<double>&>()).def("run", &Step::run);
+    m.def("buffer", &buffer);
     m.def("multiply", &multiply);
     m.def("isa", &elman_isa);
     m.def("isas", &elman_isas);

@@ -322,6 +322,7 @@ private:
                     if (!mine(tile)) continue;
                     const int64_t row = tile * s_.tile_rows_;
                     const int rows = (int)(rows_ - row < s_.tile_rows_ ? rows_ - row : s_.tile_rows_);
+                    prefetch(stage, block, row, rows);
                     multiply_tile(stage, product, block, blocks, row, rows);
                     for (int i = 0; i < stage.instruction_count; i++) execute(stage, stage.instructions[i], block, tile, row, rows);
                 }
@@ -331,6 +332,20 @@ private:
             if (stage.sum_count) {
                 my_rows(0, rows_, [&](int64_t a, int64_t b) { add_blocks(stage, blocks, a, b); });
                 wait();
+            }
+        }
+
+        // Sequences come from far away: they are asked for before the products, and are there when the instructions read them.
+        void prefetch(const Stage& stage, int64_t block, int64_t row, int rows) const {
+            for (int i = 0; i < stage.touch_count; i++) {
+                const elman::Touch& touch = stage.touches[i];
+                const int64_t stride = stride_[touch.array];
+                const char* at = (const char*)(now_[touch.array] + row * stride + touch.column + block * B);
+                for (int r = 0; r < rows; r++, at += stride * sizeof(Real))
+                    for (int line = 0; line < (int)(B * sizeof(Real)); line += 64) {
+                        if (touch.write) __builtin_prefetch(at + line, 1);
+                        else __builtin_prefetch(at + line, 0);
+                    }
             }
         }
 

@@ -122,6 +122,13 @@ T* array_of(int32_t count) {
     return new T[count > 0 ? count : 1]();
 }
 
+void touch(const elman_step& step, Stage& stage, const Operand& o, bool write) {
+    if (o.kind != ELMAN_ARRAY || (step.arrays[o.index].kind != ELMAN_SEQUENCE && step.arrays[o.index].kind != ELMAN_BEFORE)) return;
+    for (int32_t i = 0; i < stage.touch_count; i++)
+        if (stage.touches[i].array == o.index && stage.touches[i].column == o.column) return;
+    stage.touches[stage.touch_count++] = {o.index, o.column, write};
+}
+
 Stage stage(Reader& in, elman_step& step) {
     Stage stage{};
     stage.width = in.number(1, "a stage has no width");
@@ -131,8 +138,16 @@ Stage stage(Reader& in, elman_step& step) {
     stage.products = array_of<Product>(stage.product_count);
     stage.instructions = array_of<Instruction>(stage.instruction_count);
     stage.sums = array_of<int32_t>(stage.instruction_count);
+    stage.touches = array_of<Touch>(3 * stage.instruction_count);
     for (int32_t i = 0; i < stage.product_count && !in.why; i++) stage.products[i] = product(in, step);
     for (int32_t i = 0; i < stage.instruction_count && !in.why; i++) stage.instructions[i] = instruction(in, step, stage);
+    for (int32_t i = 0; i < stage.instruction_count && !in.why; i++) {
+        const Instruction& done = stage.instructions[i];
+        if (done.op == ELMAN_SPREAD) continue;
+        touch(step, stage, done.a, false);
+        if (takes_two(done.op)) touch(step, stage, done.b, false);
+        touch(step, stage, done.target, true);
+    }
     return stage;
 }
 
@@ -186,6 +201,7 @@ void elman_step_free(elman_step* step) {
         delete[] step->stages[s].products;
         delete[] step->stages[s].instructions;
         delete[] step->stages[s].sums;
+        delete[] step->stages[s].touches;
     }
     delete[] step->arrays;
     delete[] step->sums;

@@ -18,11 +18,17 @@ struct Product {
     int32_t weight, array, column, inner, pieces, reg, bias;
 };
 
+// Columns of a sequence that a stage reads or writes, block by block.
+struct Touch {
+    int32_t array, column, write;
+};
+
 struct Stage {
     int32_t width;
-    int32_t product_count, instruction_count, sum_count;
+    int32_t product_count, instruction_count, sum_count, touch_count;
     Product* products;
     Instruction* instructions;
+    Touch* touches;
     int32_t* sums;  // row sums that are complete after this stage
 };
 

@@ -1,13 +1,15 @@
-"""The array operations that a cell's `step` is written in, besides `+ - *` on arrays.
+"""The array operations that a cell's `step` is written in, besides `+ - * /` on arrays.
 
-The set is small on purpose: whatever runs a cell (today PyTorch) has to provide just these.
+The set is small on purpose: whatever runs a cell has to provide just these. A step may as well call PyTorch's functions of the
+same name, which is what these are; another function keeps a cell from becoming a program (`elman.programs`).
 """
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.nn.functional import linear
 
-__all__ = ["affine", "relu", "sigmoid", "split", "tanh"]
+__all__ = ["affine", "exp", "layer_norm", "relu", "sigmoid", "split", "split_rows", "sqrt", "tanh"]
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -33,3 +35,23 @@ def relu(x: Tensor) -> Tensor:
 def split(x: Tensor, parts: int) -> tuple[Tensor, ...]:
     """Cut the last axis into `parts` equal pieces, in order: the gates of a cell."""
     return x.chunk(parts, dim=-1)
+
+
+def split_rows(weight: Tensor, parts: int) -> tuple[Tensor, ...]:
+    """Cut a weight into `parts` equal groups of rows, in order: the matrices, or the biases, of the gates."""
+    return weight.chunk(parts, dim=0)
+
+
+def exp(x: Tensor) -> Tensor:
+    """e^x."""
+    return torch.exp(x)
+
+
+def sqrt(x: Tensor) -> Tensor:
+    """The square root."""
+    return torch.sqrt(x)
+
+
+def layer_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, epsilon: float = 1e-5) -> Tensor:
+    """(x - mean) / √(variance + ε) over the last axis, times a weight, plus a bias (Ba et al., arXiv 1607.06450)."""
+    return functional.layer_norm(x, x.shape[-1:], weight, bias, epsilon)

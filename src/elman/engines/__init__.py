@@ -1,8 +1,14 @@
 """Engines run a cell over time. `scan` is the one door: the same call for every engine, cell and option."""
 
+from typing import Any
+
+import torch
+
 from elman.axes import Bool, Float, Int, Tensor
 from elman.cells import Cell, State, Weights
-from elman.engines.choose import Engine, module_of, resolve
+from elman.engines import fused, native, reference
+from elman.engines.choose import Engine, resolve
+from elman.engines.recompute import scan_in_chunks
 
 __all__ = ["Engine", "resolve", "scan"]
 
@@ -16,12 +22,25 @@ def scan(
     reset_TB: Bool[Tensor, "T B"] | None = None,
     *,
     engine: Engine | str = Engine.AUTO,
-) -> tuple[Float[Tensor, "T B H"], State]:
+    reverse: bool = False,
+    all_states: bool = False,
+    recompute: bool = False,
+) -> Any:
     """Run `cell` over a whole sequence: (inputs, state before) -> (outputs y of every step, state after the last).
 
     lengths_B  row b has lengths_B[b] valid steps, in any order, 0 to T. Beyond them y is 0, the state stays as it was after
                the last valid step, and neither values nor gradients depend on what stands there.
     reset_TB   where true, the step starts from the cell's initial state, whatever was carried to it.
+    reverse    from each row's last valid step to its first; a reset at t separates t from t - 1 all the same.
+    all_states a third result: the states after every step, (T, B, size) each, 0 beyond a row's length.
+    recompute  keep for the backward pass only the state here and there, and compute the rest again: less memory, more time.
     engine     which engine: see `elman.engines.choose`. Raises `EngineError` if it is named and can't serve.
     """
-    return module_of(resolve(engine, cell)).scan(cell, weights, x_TBD, state, lengths_B, reset_TB)
+    chosen = resolve(engine, cell, next(iter(weights.values())), all_states)
+    options: dict[str, Any] = {"reverse": reverse}
+    if all_states:
+        options["all_states"] = True
+    module = {Engine.REFERENCE: reference, Engine.TORCH: fused, Engine.NATIVE: native}[chosen]
+    if recompute and torch.is_grad_enabled():
+        return scan_in_chunks(module.scan, cell, weights, x_TBD, state, lengths_B, reset_TB, **options)
+    return module.scan(cell, weights, x_TBD, state, lengths_B, reset_TB, **options)

@@ -1,10 +1,10 @@
 """Which engine runs a cell: decided here and nowhere else."""
 
 from enum import StrEnum
-from types import ModuleType
 
+from elman.axes import Tensor
 from elman.cells import Cell
-from elman.engines import fused, reference
+from elman.engines import fused, native
 from elman.errors import EngineError
 
 
@@ -14,22 +14,24 @@ class Engine(StrEnum):
     AUTO = "auto"
     REFERENCE = "reference"
     TORCH = "torch"
+    NATIVE = "native"
 
 
-def resolve(engine: Engine | str, cell: Cell) -> Engine:
-    """The engine that will run `cell`. Raises `EngineError` for an unknown name, or a named engine that can't serve."""
+def resolve(engine: Engine | str, cell: Cell, like: Tensor | None = None, all_states: bool = False) -> Engine:
+    """The engine that will run `cell` with weights such as `like`; `all_states`: every state of every step is asked for.
+
+    By itself it takes the native one where that can serve (a CPU, float32 or float64), else PyTorch's fused layers, else the
+    reference. Raises `EngineError` for an unknown name, or a named engine that can't serve.
+    """
     try:
         wanted = Engine(engine)
     except ValueError:
         raise EngineError(f"engine={str(engine)!r} is not known: choose from {', '.join(Engine)}.") from None
-    refusal = fused.why_not(cell)
+    if wanted is Engine.REFERENCE:
+        return wanted
+    refusals = {Engine.NATIVE: native.why_not(cell, like), Engine.TORCH: fused.why_not(cell, all_states)}
     if wanted is Engine.AUTO:
-        return Engine.REFERENCE if refusal else Engine.TORCH
-    if wanted is Engine.TORCH and refusal:
-        raise EngineError(f"engine='torch' can't serve: {refusal}. Use engine='auto' or 'reference'.")
+        return next((able for able, refusal in refusals.items() if refusal is None), Engine.REFERENCE)
+    if refusals[wanted]:
+        raise EngineError(f"engine={str(wanted)!r} can't serve: {refusals[wanted]}. Use engine='auto' or 'reference'.")
     return wanted
-
-
-def module_of(engine: Engine) -> ModuleType:
-    """The module whose `scan` is that of a resolved engine."""
-    return {Engine.REFERENCE: reference, Engine.TORCH: fused}[engine]

@@ -13,6 +13,7 @@ from torch.nn.functional import pad
 
 from elman.axes import Bool, Float, Int, Tensor
 from elman.cells import Cell, ElmanCell, GRUCell, LSTMCell, State, Weights, map_state
+from elman.engines.direction import in_reverse
 
 _FUSED_CELLS: dict[type[Cell], Callable[[Cell], Callable]] = {
     ElmanCell: lambda cell: torch.rnn_relu if cell.nonlinearity == "relu" else torch.rnn_tanh,  # type: ignore[attr-defined]
@@ -21,10 +22,12 @@ _FUSED_CELLS: dict[type[Cell], Callable[[Cell], Callable]] = {
 }
 
 
-def why_not(cell: Cell) -> str | None:
-    """The reason why this engine can't run `cell`, or None if it can."""
+def why_not(cell: Cell, all_states: bool = False) -> str | None:
+    """The reason why this engine can't run `cell`, or give all of its states; None if it can."""
+    if isinstance(cell, GRUCell) and not cell.reset_after:
+        return "PyTorch's GRU resets after the recurrent product, and this one before it"
     if type(cell) in _FUSED_CELLS:
-        return None
+        return "PyTorch's fused layers give the outputs of every step, but not every state" if all_states else None
     known = ", ".join(kind.name for kind in _FUSED_CELLS)
     return f"PyTorch has no fused layer for the cell {cell.name!r}, only for {known}"
 
@@ -36,8 +39,12 @@ def scan(
     state: State,
     lengths_B: Int[Tensor, "B"] | None = None,
     reset_TB: Bool[Tensor, "T B"] | None = None,
+    *,
+    reverse: bool = False,
 ) -> tuple[Float[Tensor, "T B H"], State]:
     """Run `cell` by fused calls: see `elman.engines.scan` for the meaning of each argument."""
+    if reverse:
+        return in_reverse(scan, cell, weights, x_TBD, state, lengths_B, reset_TB)
     steps, batch = x_TBD.shape[:2]
     if steps == 0:
         return x_TBD.new_zeros(0, batch, cell.output_size), state

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from elman.axes import Bool, Int, Tensor
+from elman.errors import ShapeError
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,12 @@ class Layout:
 
 
 def layout_of(steps: int, batch: int, lengths_B: Int[Tensor, "B"] | None, reverse: bool) -> Layout:
-    """The layout of a batch of sequences; packed if they have lengths."""
+    """The layout of a batch of sequences; packed if they have lengths. Raises `ShapeError` if one is beyond 0 to `steps`."""
     if lengths_B is None:
         return Layout(steps, batch, steps * batch, reverse)
     sorted_B, order_B = torch.sort(lengths_B, descending=True, stable=True)
+    if batch and not (sorted_B[-1] >= 0 and sorted_B[0] <= steps):
+        raise ShapeError(f"lengths runs from {sorted_B[-1]} to {sorted_B[0]}: each must be 0 to {steps}, the number of steps.")
     times_T1 = torch.arange(steps)[:, None]
     valid_TB = times_T1 < sorted_B
     time_TB = sorted_B - 1 - times_T1 if reverse else times_T1.expand(steps, batch)

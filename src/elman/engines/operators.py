@@ -16,15 +16,16 @@ from torch import Tensor
 
 from elman import _native
 from elman.engines.layout import Layout, layout_of
+from elman.errors import ShapeError
 from elman.programs import CellPrograms, ProductPlan, Program
 
 _Results = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
-_library = torch.library.Library("elman", "DEF")
-_library.define(
+LIBRARY = torch.library.Library("elman", "DEF")
+LIBRARY.define(
     "scan(Tensor x, Tensor[] weights, Tensor state, Tensor? fresh, Tensor? lengths, Tensor? reset, str programs, "
     "bool reverse, int precision, bool keep) -> (Tensor y, Tensor last, Tensor states, Tensor rows, Tensor kept)"
 )
-_library.define(
+LIBRARY.define(
     "scan_backward(Tensor? dy, Tensor? dlast, Tensor? dstates, Tensor x, Tensor[] weights, Tensor state, Tensor? fresh, "
     "Tensor? lengths, Tensor? reset, Tensor rows_y, Tensor rows_states, Tensor kept, str programs, bool reverse, "
     "int precision) -> (Tensor dx, Tensor dstate, Tensor[] dweights)"
@@ -56,13 +57,13 @@ def scan(
     call = _Call(x, weights, state, fresh, lengths, reset, programs, reverse, precision)
     plan, layout, (steps, batch) = call.plan, call.layout, x.shape[:2]
     own_width = sum(width for _, width in plan.sequences)
-    y = x.new_empty(steps * batch, plan.y_width)
-    states = x.new_empty(steps * batch if keep else 0, own_width)
+    y = _empty(x, steps * batch, plan.y_width)
+    states = _empty(x, steps * batch if keep else 0, own_width)
     rows = x.new_empty(0, plan.y_width + own_width)
     if lengths is not None and keep:
-        rows = x.new_empty(steps * batch, plan.y_width + own_width)
+        rows = _empty(x, steps * batch, plan.y_width + own_width)
         y, states = rows[:, : plan.y_width], rows[:, plan.y_width :]
-    kept = x.new_empty(steps * batch if keep else 0, plan.kept_width)
+    kept = _empty(x, steps * batch if keep else 0, plan.kept_width)
 
     arrays = {"u": _Array(call.project()), "y": _Array(y), "kept": _Array(kept)}
     finals: dict[str, Tensor] = {}
@@ -84,6 +85,9 @@ def scan(
         call.run(call.compiled.training, plan.training, arrays)
     else:
         call.run(call.compiled.inference, plan.inference, arrays)
+    # With lengths fewer rows are used than there are, and an operator's results hold nothing undefined.
+    for result in (rows, kept):
+        result[layout.rows :] = 0
     for name, _ in plan.states:
         if name not in finals:
             sequence = arrays[f"before {name}"].rows
@@ -146,12 +150,12 @@ def scan_backward(
     y, states = rows_y.flatten(0, -2), rows_states.flatten(0, -2)
     if dy is None:
         dy = x.new_zeros(*x.shape[:2], plan.y_width)
-    du = x.new_empty(layout.rows, plan.u_width)
+    du = _empty(x, layout.rows, plan.u_width)
     arrays = {"dy": _Array(layout.gather(dy).contiguous()), "kept": _Array(kept), "du": _Array(du)}
     gradients = {"du": du}
     for product in plan.products:
         if product.gradient not in gradients:
-            gradients[product.gradient] = x.new_empty(layout.rows, product.width)
+            gradients[product.gradient] = _empty(x, layout.rows, product.width)
             arrays[product.gradient] = _Array(gradients[product.gradient])
     dlast_rows = state.new_zeros(state.shape) if dlast is None else layout.sort(dlast)
     finals: dict[str, Tensor] = {}
@@ -180,10 +184,10 @@ def scan_backward(
     befores: dict[str, Tensor] = {}
     for product in plan.products:
         source = call.product_source(product, sequences, kept, befores)
-        call.add_product(dweights, product.weight, gradients[product.gradient], source)
+        call.add_product(dweights, product.weight, product.first, gradients[product.gradient], source)
     dx_rows = du
     if plan.projected:
-        call.add_product(dweights, "weight_ih", du, [(0, layout.rows, call.x_rows, 0)])
+        call.add_product(dweights, "weight_ih", 0, du, [(0, layout.rows, call.x_rows, 0)])
         dx_rows = call.multiply(du, call.weights["weight_ih"], transposed=False)
     for part in plan.sums:
         target = dweights[part.weight]
@@ -250,10 +254,43 @@ class _Array:
 
 
 _NOTHING = (0, 0, 0, 0, 0)
+# Below this many bytes PyTorch's own memory is as good.
+_LARGE = 1 << 20
+
+
+def _empty(like: Tensor, rows: int, columns: int) -> Tensor:
+    """An empty (rows, columns): if it is large, in memory that the core uses again and again."""
+    size = rows * columns * like.element_size()
+    if size < _LARGE:
+        return like.new_empty(rows, columns)
+    return _native.buffer(size).view(like.dtype).view(rows, columns)
 
 
 def _address(tensor: Tensor | None) -> int:
     return 0 if tensor is None else tensor.data_ptr()
+
+
+def _check(
+    plan: CellPrograms,
+    weights: dict[str, Tensor],
+    x: Tensor,
+    state: Tensor,
+    fresh: Tensor | None,
+    lengths: Tensor | None,
+    reset: Tensor | None,
+) -> None:
+    """Raise `ShapeError` unless all shapes and dtypes are those of the programs: the core reads memory as it is told to."""
+    steps, batch = x.shape[:2]
+    size = sum(width for _, width in plan.states)
+    features = weights["weight_ih"].shape[1] if plan.projected else plan.u_width
+    wanted = [("x", x, (steps, batch, features), x.dtype), ("state", state, (batch, size), x.dtype)]
+    wanted += [(name, weight, shape, x.dtype) for name, weight in weights.items() for shape in [(plan.weight_shapes | {"weight_ih": (plan.u_width, features)})[name]]]
+    wanted += [("fresh", fresh, (size,), x.dtype)] if fresh is not None else []
+    wanted += [("lengths", lengths, (batch,), torch.int64)] if lengths is not None else []
+    wanted += [("reset", reset, (steps, batch), torch.bool)] if reset is not None else []
+    for name, array, shape, dtype in wanted:
+        if tuple(array.shape) != tuple(shape) or array.dtype != dtype:
+            raise ShapeError(f"{name} has shape {tuple(array.shape)} and dtype {array.dtype}: give {tuple(shape)} and {dtype}.")
 
 
 class _Call:
@@ -274,6 +311,7 @@ class _Call:
         self.compiled = compiled(programs)
         self.plan = self.compiled.programs
         self.weights = {name: w.contiguous() for name, w in zip(self.compiled.weights, weights, strict=True)}
+        _check(self.plan, self.weights, x, state, fresh, lengths, reset)
         self.layout: Layout = layout_of(x.shape[0], x.shape[1], lengths, reverse)
         self.x_rows = self.layout.gather(x).contiguous()
         self._state = self.layout.sort(state)
@@ -319,10 +357,11 @@ class _Call:
             else:
                 places.append(arrays[name].pointers() if name in arrays else _NOTHING)
         packed = []
-        for name, transposed, bias in program.weights:
-            weight = self.weights[name]
-            strides = (weight.stride(0), weight.stride(1))
-            packed.append((_address(weight), *(strides[::-1] if transposed else strides), _address(self.weights[bias]) if bias else 0))
+        for use in program.weights:
+            weight = self.weights[use.weight][use.first : use.first + use.rows]
+            strides = weight.stride()[::-1] if use.transposed else weight.stride()
+            bias = None if use.bias is None else self.weights[use.bias][use.bias_first :]
+            packed.append((_address(weight), *strides, _address(bias)))
         step.run(
             self._real_bytes,
             self._precision,
@@ -343,7 +382,7 @@ class _Call:
     def multiply(self, a_NK: Tensor, weight: Tensor, transposed: bool, bias: Tensor | None = None) -> Tensor:
         """a Wᵀ + bias, or a W."""
         columns, inner = weight.shape if transposed else weight.shape[::-1]
-        c_NM = a_NK.new_empty(a_NK.shape[0], columns)
+        c_NM = _empty(a_NK, a_NK.shape[0], columns)
         b_strides = (weight.stride(1), weight.stride(0)) if transposed else (weight.stride(0), weight.stride(1))
         _native.multiply(
             self._real_bytes, self._precision, self._threads, False, a_NK.shape[0], columns, inner, a_NK.data_ptr(), a_NK.stride(0), 1,
@@ -372,25 +411,30 @@ class _Call:
         return [(0, layout.rows, befores[name][:, columns], 0)]
 
     def add_product(
-        self, dweights: dict[str, Tensor | None], name: str, gradient_NG: Tensor, source: list[tuple[int, int, Tensor, int]]
+        self,
+        dweights: dict[str, Tensor | None],
+        name: str,
+        first_row: int,
+        gradient_NG: Tensor,
+        source: list[tuple[int, int, Tensor, int]],
     ) -> None:
-        """Add (gradient)ᵀ (source) to the gradient of a weight."""
-        target = dweights[name]
-        fresh = target is None
-        if target is None:
-            target = dweights[name] = torch.empty_like(self.weights[name])
-        out, inner = target.shape
-        size = self._real_bytes
+        """Add (gradient)ᵀ (source) to the gradient of a weight, to its rows from `first_row` on."""
+        whole, out = dweights[name], gradient_NG.shape[1]
+        only_part = out < self.weights[name].shape[0]
+        accumulate = whole is not None or only_part
+        if whole is None:
+            whole = dweights[name] = (torch.zeros_like if only_part else torch.empty_like)(self.weights[name])
+        target, inner, size = whole[first_row:], whole.shape[1], self._real_bytes
         for first, rows, tensor, start in source:
             _native.multiply(
-                size, self._precision, self._threads, not fresh, out, inner, rows,
+                size, self._precision, self._threads, accumulate, out, inner, rows,
                 gradient_NG.data_ptr() + first * gradient_NG.stride(0) * size, 1, gradient_NG.stride(0),
                 tensor.data_ptr() + start * tensor.stride(0) * size, tensor.stride(0), 1, 0, target.data_ptr(), inner,
             )  # fmt: skip
-            fresh = False
+            accumulate = True
 
 
-_library.impl("scan", scan, "CPU")
-_library.impl("scan_backward", scan_backward, "CPU")
-torch.library.register_fake("elman::scan", _scan_fake, lib=_library)
-torch.library.register_fake("elman::scan_backward", _scan_backward_fake, lib=_library)
+LIBRARY.impl("scan", scan, "CPU")
+LIBRARY.impl("scan_backward", scan_backward, "CPU")
+torch.library.register_fake("elman::scan", _scan_fake, lib=LIBRARY)
+torch.library.register_fake("elman::scan_backward", _scan_backward_fake, lib=LIBRARY)

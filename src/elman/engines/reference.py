@@ -7,6 +7,7 @@ import torch
 
 from elman.axes import Bool, Float, Int, Tensor
 from elman.cells import Cell, State, Weights, map_state
+from elman.engines.direction import in_reverse
 
 
 def scan(
@@ -16,8 +17,13 @@ def scan(
     state: State,
     lengths_B: Int[Tensor, "B"] | None = None,
     reset_TB: Bool[Tensor, "T B"] | None = None,
-) -> tuple[Float[Tensor, "T B H"], State]:
+    *,
+    reverse: bool = False,
+    all_states: bool = False,
+) -> tuple[Float[Tensor, "T B H"], State] | tuple[Float[Tensor, "T B H"], State, State]:
     """Fold `cell.step` over time: see `elman.engines.scan` for the meaning of each argument."""
+    if reverse:
+        return in_reverse(scan, cell, weights, x_TBD, state, lengths_B, reset_TB, all_states=all_states)
     steps, batch = x_TBD.shape[:2]
     valid_TB1 = None
     if lengths_B is not None:
@@ -27,10 +33,11 @@ def scan(
         x_TBD = torch.where(valid_TB1, x_TBD, 0)
         reset_TB = None if reset_TB is None else reset_TB & valid_TB1.squeeze(-1)
     if steps == 0:
-        return x_TBD.new_zeros(0, batch, cell.output_size), state
+        none = x_TBD.new_zeros(0, batch, cell.output_size)
+        return (none, state, map_state(lambda s: s.new_zeros(0, *s.shape), state)) if all_states else (none, state)
 
     fresh = cell.initial_state(batch, like=weights["weight_hh"])
-    outputs = []
+    outputs, states = [], []
     # unbind, not indexing: its backward is one stack, where T indexings would each fill an array of T steps.
     for t, u_BG in enumerate(cell.project(weights, x_TBD).unbind(0)):
         if reset_TB is not None:
@@ -42,6 +49,11 @@ def scan(
         outputs.append(y_BH)
         # Autocast may have made a step's result a half: the state is carried in the precision that it came in.
         state = map_state(lambda new, old: new.to(old.dtype), following, state)
+        if all_states:
+            # As in y, there is nothing where a row has ended.
+            states.append(state if valid_TB1 is None else map_state(lambda s: torch.where(valid_TB1[t], s, 0), state))  # noqa: B023
+    if all_states:
+        return torch.stack(outputs), state, map_state(lambda *steps: torch.stack(steps), *states)
     return torch.stack(outputs), state
 
 

@@ -17,7 +17,6 @@ from elman.axes import Bool, Float, Int, Tensor
 from elman.cells import Cell, State, check_size, map_state
 from elman.engines import Engine
 from elman.errors import OptionError, ShapeError
-from elman.layers.direction import reverse_reset, reverse_time
 from elman.layers.dropout import dropout as drop_units
 
 LayerState = tuple[Tensor, ...]
@@ -40,6 +39,7 @@ class RecurrentLayers(nn.Module):
         dropout: float = 0.0,
         bidirectional: bool = False,
         *,
+        recompute: bool = False,
         engine: Engine | str = Engine.AUTO,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -62,8 +62,8 @@ class RecurrentLayers(nn.Module):
         self.batch_first = batch_first
         self.dropout = float(dropout)
         self.bidirectional = bidirectional
+        self.recompute = recompute
         self._wanted_engine = engine
-        engines.resolve(engine, cell)
 
         directions = 2 if bidirectional else 1
         for layer in range(num_layers):
@@ -73,11 +73,12 @@ class RecurrentLayers(nn.Module):
                     value = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
                     self.register_parameter(name + _suffix(layer, direction), value)
         self.reset_parameters()
+        engines.resolve(engine, cell, next(self.parameters()))
 
     @property
     def engine(self) -> Engine:
         """The engine that runs this layer: what "auto" came to."""
-        return engines.resolve(self._wanted_engine, self.cell)
+        return engines.resolve(self._wanted_engine, self.cell, next(self.parameters()))
 
     @property
     def all_weights(self) -> list[list[nn.Parameter]]:
@@ -105,8 +106,12 @@ class RecurrentLayers(nn.Module):
         state: LayerState | None,
         lengths: Tensor | Sequence[int] | None = None,
         reset: Tensor | None = None,
-    ) -> tuple[Tensor | PackedSequence, LayerState]:
-        """Any layout in, the same layout out; the state is a tuple of (L, B, size), or (L, size) if x is unbatched."""
+        return_all_states: bool = False,
+    ) -> tuple[Tensor | PackedSequence, LayerState, list[State]]:
+        """Any layout in, the same layout out; the state is a tuple of (L, B, size), or (L, size) if x is unbatched.
+
+        The third result is empty, or every layer's states after every step, in the layout of the outputs.
+        """
         packed = x if isinstance(x, PackedSequence) else None
         if isinstance(x, PackedSequence):
             if lengths is not None:
@@ -125,13 +130,20 @@ class RecurrentLayers(nn.Module):
         reset_TB = None if reset is None else self._check_reset(reset, x_TBD, batched, packed is not None)
         state_LB = self.initial_state(batch) if state is None else self._check_state(state, batch, batched)
 
-        y_TBH, last = self._run_time_major(x_TBD, state_LB, lengths_B, reset_TB)
+        all_states: list[State] = []
+        y_TBH, last = self._run_time_major(
+            x_TBD, state_LB, lengths_B, reset_TB, all_states if return_all_states else None
+        )
 
-        if packed is not None:
-            return _repack(y_TBH, lengths_B, packed), last
-        if not batched:
-            return y_TBH.squeeze(1), tuple(s.squeeze(1) for s in last)
-        return (y_TBH.transpose(0, 1) if self.batch_first else y_TBH), last
+        def in_layout(sequence_TBH: Tensor) -> Any:
+            if packed is not None:
+                return _repack(sequence_TBH, lengths_B, packed)
+            if not batched:
+                return sequence_TBH.squeeze(1)
+            return sequence_TBH.transpose(0, 1) if self.batch_first else sequence_TBH
+
+        states = [map_state(in_layout, state) for state in all_states]
+        return in_layout(y_TBH), last if batched else tuple(s.squeeze(1) for s in last), states
 
     def _run_time_major(
         self,
@@ -139,6 +151,7 @@ class RecurrentLayers(nn.Module):
         state: LayerState,
         lengths_B: Int[Tensor, "B"] | None,
         reset_TB: Bool[Tensor, "T B"] | None,
+        all_states: list[State] | None,
     ) -> tuple[Float[Tensor, "T B H"], LayerState]:
         last: list[State] = []
         outputs: list[Tensor] = []
@@ -148,18 +161,22 @@ class RecurrentLayers(nn.Module):
                 x_TBD = drop_units(x_TBD, self.dropout, self.training)
             if direction == 0:
                 outputs = []
-            backwards = direction == 1
-            y_TBH, after = engines.scan(
+            y_TBH, after, *every = engines.scan(
                 self.cell,
                 self._weights(layer, direction),
-                reverse_time(x_TBD, lengths_B) if backwards else x_TBD,
+                x_TBD,
                 self.cell.state_type(*(s[index] for s in state)),
                 lengths_B,
-                reverse_reset(reset_TB, lengths_B) if backwards and reset_TB is not None else reset_TB,
+                reset_TB,
                 engine=self._wanted_engine,
+                reverse=direction == 1,
+                all_states=all_states is not None,
+                recompute=self.recompute,
             )
-            outputs.append(reverse_time(y_TBH, lengths_B) if backwards else y_TBH)
+            outputs.append(y_TBH)
             last.append(after)
+            if all_states is not None:
+                all_states += every
         y_TBH = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
         return y_TBH, tuple(map_state(lambda *places: torch.stack(places), *last))
 
@@ -258,6 +275,9 @@ def _check_lengths(lengths: Tensor | Sequence[int], x_TBD: Tensor) -> Int[Tensor
             f"lengths has shape {tuple(lengths_B.shape)} and dtype {lengths_B.dtype}: give one whole number "
             f"for each of the {batch} sequences."
         )
+    # A compiled graph can't look at values: there the native engine does it.
+    if torch.compiler.is_compiling():
+        return lengths_B.to(device=x_TBD.device, dtype=torch.long)
     if batch and not (int(lengths_B.min()) >= 0 and int(lengths_B.max()) <= steps):
         raise ShapeError(
             f"lengths runs from {int(lengths_B.min())} to {int(lengths_B.max())}: each must be 0 to {steps}, "

@@ -1,13 +1,18 @@
 """`elman.RNN`, `elman.LSTM`, `elman.GRU`: drop-ins for `torch.nn`'s of the same name.
 
-The same arguments, call, shapes and `state_dict`. Besides, keyword-only: `engine=` when a layer is made; `lengths=` and
-`reset=` when it is called.
+The same arguments, call, shapes and `state_dict`. Besides, keyword-only: `engine=` and `recompute=` when a layer is made; `lengths=`,
+`reset=` and `return_all_states=` when it is called.
 
     lengths   one whole number for each sequence, 0 to T, in any order, a list or a tensor on any device. Beyond its length
               a sequence's outputs are 0 and its final state is that after its last valid step.
     reset     a flag a step, torch.bool, in the input's own layout without the feature axis. Where it is true, the step
               starts from the zero state. In the backward direction of a bidirectional layer a reset at t separates t - 1
               from t too: what stands on one side of it never reaches the other.
+    return_all_states
+              a third result: for each layer and direction the states after every step, such as `h` and `c` of
+              (T, B, size), in the layout of the outputs. They have gradients.
+    engine    what runs the cells: see `elman.engines.choose`.
+    recompute keep less for the backward pass, and compute it again there: for long sequences.
 
 All raise `ShapeError` for shapes that don't fit, `OptionError` for arguments that don't, `EngineError` for an engine that
 can't serve.
@@ -58,13 +63,15 @@ class RNN(RecurrentLayers):
         *,
         lengths: Tensor | Sequence[int] | None = None,
         reset: Tensor | None = None,
-    ) -> tuple[Any, Tensor]:
-        y, (h,) = self.run(input, _single_state(hx), lengths, reset)
-        return y, h
+        return_all_states: bool = False,
+    ) -> Any:
+        y, (h,), states = self.run(input, _single_state(hx), lengths, reset, return_all_states)
+        return (y, h, states) if return_all_states else (y, h)
 
 
 class GRU(RecurrentLayers):
-    """Gated recurrent units, reset gate after the recurrent product, as `torch.nn.GRU`: see `elman.cells.gru`.
+    """Gated recurrent units, as `torch.nn.GRU`: see `elman.cells.gru`. With `reset_after=False` the reset gate acts before the
+    recurrent product, as in the later versions of the paper.
 
     Called on x (T, B, D), or (B, T, D) if `batch_first`, or (T, D), or a `PackedSequence`, and an optional state
     (L·directions, B, H), gives (outputs, final state).
@@ -79,11 +86,17 @@ class GRU(RecurrentLayers):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        *,
+        reset_after: bool = True,
         **keywords: Any,
     ) -> None:
         _refuse_projection("GRU", keywords)
-        cell = GRUCell(hidden_size, bias)
+        cell = GRUCell(hidden_size, bias, reset_after)
         super().__init__(cell, input_size, num_layers, batch_first, dropout, bidirectional, **keywords)
+        self.reset_after = reset_after
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + ("" if self.reset_after else ", reset_after=False")
 
     forward = RNN.forward
 
@@ -121,11 +134,12 @@ class LSTM(RecurrentLayers):
         *,
         lengths: Tensor | Sequence[int] | None = None,
         reset: Tensor | None = None,
-    ) -> tuple[Any, tuple[Tensor, Tensor]]:
+        return_all_states: bool = False,
+    ) -> Any:
         if isinstance(hx, Tensor):
             raise ShapeError("the state of an LSTM is a pair (h, c): one tensor was given.")
-        y, (h, c) = self.run(input, hx, lengths, reset)
-        return y, (h, c)
+        y, last, states = self.run(input, hx, lengths, reset, return_all_states)
+        return (y, last, states) if return_all_states else (y, last)
 
 
 def _single_state(hx: Tensor | None) -> tuple[Tensor] | None:

@@ -12,7 +12,7 @@ from elman.cells import Cell
 from elman.errors import TraceError
 from elman.programs.derivative import Reverse, reverse
 from elman.programs.graph import Graph, Node
-from elman.programs.schedule import ArrayKind, Program, Scheduler
+from elman.programs.schedule import ArrayKind, Program, Scheduler, WeightUse
 from elman.programs.trace import TracedStep, trace
 
 
@@ -21,6 +21,8 @@ class ProductPlan:
     """Where the gradient of a product's weights comes from: dW = (gradient array)ᵀ (source array)."""
 
     weight: str
+    # Its first row in the weight.
+    first: int
     # "before S", or the columns of "kept" from `column` on.
     source: str
     column: int
@@ -52,6 +54,8 @@ class CellPrograms:
     # Names of the states whose value is y.
     y_states: list[str]
     weights: list[str]
+    # Of every weight of the cell but `weight_ih`, whose columns are the input's.
+    weight_shapes: dict[str, tuple[int, ...]]
     kept_width: int
     training: Program
     inference: Program
@@ -75,6 +79,7 @@ class CellPrograms:
         data = json.loads(text)
         for name in ("training", "inference", "backward"):
             data[name] = Program(**data[name])
+            data[name].weights = [WeightUse(**use) for use in data[name].weights]
         data["products"] = [ProductPlan(**plan) for plan in data["products"]]
         data["sums"] = [SumPlan(**plan) for plan in data["sums"]]
         data["states"] = [tuple(state) for state in data["states"]]
@@ -98,6 +103,7 @@ def programs_of(cell: Cell, all_states: bool = False) -> CellPrograms:
         states=list(step.states),
         y_states=y_states,
         weights=list(step.weights),
+        weight_shapes={name: shape for name, shape in cell.weight_shapes(1).items() if name != "weight_ih"},
         kept_width=back.kept_width,
         training=training,
         inference=inference,
@@ -168,7 +174,7 @@ class _Plan:
                 plan.write(gradient, product.pieces)
             source, column = self._source(product.source)
             products.append(
-                ProductPlan(product.weight, source, column, _width(product.source), gradient, _width(product.pieces))
+                ProductPlan(product.matrix.weight, product.matrix.first, source, column, _width(product.source), gradient, _width(product.pieces))
             )
         sums = self._sums(plan)
         return plan.program(), products, sums
@@ -176,17 +182,16 @@ class _Plan:
     def _sums(self, plan: Scheduler) -> list[SumPlan]:
         sums: list[SumPlan] = []
 
-        def add(weight: str, nodes: tuple[Node, ...]) -> None:
-            column = 0
+        def add(weight: str, column: int, nodes: tuple[Node, ...]) -> None:
             for node in nodes:
                 sums.append(SumPlan(weight, column, node.width, plan.accumulate(node)))
                 column += node.width
 
         if type(self.cell).project is Cell.project and self.cell.bias:
-            add("bias_ih", self.back.du)
+            add("bias_ih", 0, self.back.du)
         for product in self.back.products:
-            if product.bias is not None:
-                add(product.bias, product.pieces)
+            if product.matrix.bias is not None:
+                add(product.matrix.bias, product.matrix.bias_first, product.pieces)
         for name, column, node in self.back.vectors:
             sums.append(SumPlan(name, column, node.width, plan.accumulate(node)))
         return sums

@@ -6,7 +6,7 @@ can be computed from them, from parameters and from kept values is computed agai
 
 from dataclasses import dataclass, field
 
-from elman.programs.graph import NUMBER, POINTWISE, Graph, Leaf, Node
+from elman.programs.graph import NUMBER, POINTWISE, Graph, Matrix, Node
 from elman.programs.trace import TracedStep
 
 
@@ -14,8 +14,7 @@ from elman.programs.trace import TracedStep
 class ProductGradient:
     """A product of the forward step: its source, and the gradient of what it gives, piece by piece."""
 
-    weight: str
-    bias: str | None
+    matrix: Matrix
     source: tuple[Node, ...]
     pieces: tuple[Node, ...]
 
@@ -171,22 +170,17 @@ def _product(
     step: TracedStep, first: Node, graph: Graph, adjoints: _Adjoints, products: list[ProductGradient]
 ) -> None:
     """All pieces of a product at once: the gradient of its source is the product with the weight as it stands."""
-    pieces = [n for n in step.graph if n.operation == "product" and n.operands == first.operands and _same(n, first)]
+    pieces = [n for n in step.graph if n.operation == "product" and (n.operands, n.data.matrix) == (first.operands, first.data.matrix)]
     if not any(piece in adjoints for piece in pieces):
         return
     gradients = tuple(adjoints.or_zero(piece) for piece in pieces)
-    products.append(ProductGradient(first.data.weight, first.data.bias, first.operands, gradients))
+    products.append(ProductGradient(first.data.matrix, first.operands, gradients))
     widths = [node.width for node in first.operands]
     if len(set(widths)) > 1:
         raise AssertionError("the source of a product has pieces of different widths")
-    for node, gradient in zip(
-        first.operands, graph.product(gradients, first.data.weight, None, True, widths), strict=True
-    ):
+    matrix = Matrix(first.data.matrix.weight, first.data.matrix.first, first.data.matrix.rows)
+    for node, gradient in zip(first.operands, graph.product(gradients, matrix, True, widths), strict=True):
         adjoints.add(node, gradient)
-
-
-def _same(a: Node, b: Node) -> bool:
-    return (a.data.weight, a.data.bias) == (b.data.weight, b.data.bias)
 
 
 def _pointwise(node: Node, g: Node, graph: Graph, adjoints: _Adjoints, value: _Keeper) -> None:
@@ -231,5 +225,3 @@ def _add_unless_constant(adjoints: _Adjoints, node: Node, gradient) -> None:  # 
     if node.operation != "constant":
         adjoints.add(node, gradient())
 
-
-__all__ = ["Leaf", "ProductGradient", "Reverse", "reverse"]

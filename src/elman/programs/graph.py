@@ -38,12 +38,22 @@ class Leaf:
 
 
 @dataclass(frozen=True)
+class Matrix:
+    """`rows` rows of a weight from `first` on, and as many of a bias from `bias_first` on, if there is one."""
+
+    weight: str
+    first: int
+    rows: int
+    bias: str | None = None
+    bias_first: int = 0
+
+
+@dataclass(frozen=True)
 class Piece:
     """Piece `index` of a product: `width` columns of  in Wᵀ + bias,  or of  in W  if transposed. `in` is the node's operands,
     side by side."""
 
-    weight: str
-    bias: str | None
+    matrix: Matrix
     transposed: bool
     index: int
 
@@ -79,9 +89,9 @@ class Graph:
     def constant(self, value: float) -> Node:
         return self._node("constant", (), NUMBER, float(value))
 
-    def product(self, source: tuple[Node, ...], weight: str, bias: str | None, transposed: bool, widths: list[int]) -> list[Node]:
+    def product(self, source: tuple[Node, ...], matrix: Matrix, transposed: bool, widths: list[int]) -> list[Node]:
         """The pieces of a product, all of one width."""
-        pieces = [Piece(weight, bias, transposed, index) for index in range(len(widths))]
+        pieces = [Piece(matrix, transposed, index) for index in range(len(widths))]
         return [self._node("product", source, width, piece) for piece, width in zip(pieces, widths, strict=True)]
 
     def row_sum(self, x: Node) -> Node:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from elman.programs.graph import NUMBER, POINTWISE, Leaf, Node
+from elman.programs.graph import NUMBER, POINTWISE, Node
 
 
 class ArrayKind(IntEnum):
@@ -32,12 +32,23 @@ _NOTHING: _Operand = (_NONE, 0, 0)
 
 
 @dataclass
+class WeightUse:
+    """Rows of a weight, and of a bias if there is one, that a product reads."""
+
+    weight: str
+    first: int
+    rows: int
+    bias: str | None
+    bias_first: int
+    transposed: bool
+
+
+@dataclass
 class Program:
     """Code for the core. `arrays` and `weights` say by name what has to stand in the places of the same number."""
 
     arrays: list[str]
-    # (name, transposed, bias or None)
-    weights: list[tuple[str, bool, str | None]]
+    weights: list[WeightUse]
     code: list[int]
     constants: list[float]
     accumulators: int
@@ -99,7 +110,7 @@ class _Compilation:
         self._nodes = _reachable([*targets, *(node for node, _ in sums)])
         self._levels = _levels(self._nodes)
         self._stages: dict[tuple[int, int], _Stage] = {}
-        self._weights: list[tuple[str, bool, str | None]] = []
+        self._weights: list[WeightUse] = []
         self._constants: list[float] = []
         self._row_sums: dict[Node, tuple[str, int]] = {}
         self._registers = 0
@@ -210,7 +221,8 @@ class _Compilation:
         return stage
 
     def weight(self, node: Node) -> int:
-        entry = (node.data.weight, node.data.transposed, node.data.bias)
+        matrix = node.data.matrix
+        entry = WeightUse(matrix.weight, matrix.first, matrix.rows, matrix.bias, matrix.bias_first, node.data.transposed)
         if entry not in self._weights:
             self._weights.append(entry)
         return self._weights.index(entry)
@@ -263,7 +275,7 @@ class _StageBody:
             for n in whole._nodes
             if n.operation == "product"
             and n.operands == first.operands
-            and (n.data.weight, n.data.bias, n.data.transposed) == (first.data.weight, first.data.bias, first.data.transposed)
+            and (n.data.matrix, n.data.transposed) == (first.data.matrix, first.data.transposed)
         ]
         row = whole._row_of(first.operands)
         assert row is not None
@@ -273,7 +285,7 @@ class _StageBody:
         self._next += count
         for piece in pieces:
             self._operands[piece] = (_REGISTER, register + piece.data.index, 0)
-        bias = 0 if first.data.bias is None else 1
+        bias = 0 if first.data.matrix.bias is None else 1
         self._product_registers.append((register, count))
         self._stage.products.append(
             (whole.weight(first), whole.array_number(row[0]), row[1], inner, count, register, bias)
@@ -387,4 +399,4 @@ def _levels(nodes: list[Node]) -> dict[Node, int]:
     return levels
 
 
-__all__ = ["ArrayKind", "Leaf", "Program", "Scheduler"]
+__all__ = ["ArrayKind", "Program", "Scheduler", "WeightUse"]

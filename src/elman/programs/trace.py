@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from elman.cells import Cell
 from elman.errors import TraceError
-from elman.programs.graph import NUMBER, Graph, Node
+from elman.programs.graph import NUMBER, Graph, Matrix, Node
 
 # Rows of the arrays that are traced: any number but 1, which would broadcast unseen.
 _ROWS = 2
@@ -75,10 +75,10 @@ class _Traced(Tensor):
         return array
 
     @staticmethod
-    def leaf(graph: Graph, name: str, width: int, piece: int) -> "_Traced":
+    def leaf(graph: Graph, name: str, width: int, piece: int, first: int = 0) -> "_Traced":
         if width % piece:
             piece = width
-        return _Traced.of(graph, tuple(graph.leaf(name, column, piece) for column in range(0, width, piece)))
+        return _Traced.of(graph, tuple(graph.leaf(name, first + column, piece) for column in range(0, width, piece)))
 
     @classmethod
     def __torch_function__(cls, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:  # noqa: ARG003
@@ -95,16 +95,21 @@ class _Traced(Tensor):
 
 
 class _Weight(_Traced):
-    """A weight: a matrix, which only a product takes, or a vector, one row for all."""
+    """A weight, or some of its rows: a matrix, which only a product takes, or a vector, one row for all."""
 
     called: str
-    used: list[str]
+    first: int
     piece: int
+    used: list[str]
+    turned: bool
 
     @staticmethod
-    def make(graph: Graph, name: str, shape: tuple[int, ...], piece: int, used: list[str]) -> "_Weight":
+    def make(
+        graph: Graph, name: str, shape: tuple[int, ...], piece: int, used: list[str], first: int = 0, turned: bool = False
+    ) -> "_Weight":
         array = torch.empty(shape, device="meta").as_subclass(_Weight)
-        array.graph, array.called, array.used, array.piece = graph, name, used, piece
+        array.graph, array.called, array.used, array.piece, array.first = graph, name, used, piece, first
+        array.turned = turned
         return array
 
 
@@ -113,7 +118,7 @@ def _pieces(x: Any, graph: Graph) -> tuple[Node, ...]:
         if x.dim() != 1:
             raise TraceError(f"the matrix {x.called} is used otherwise than in a product.")
         x.used.append(x.called)
-        return _Traced.leaf(graph, f"weight {x.called}", x.shape[0], x.piece).pieces
+        return _Traced.leaf(graph, f"weight {x.called}", x.shape[0], x.piece, x.first).pieces
     if isinstance(x, _Traced):
         return x.pieces
     if isinstance(x, (int, float)):
@@ -135,7 +140,7 @@ def _pointwise(operation: str, *operands: Any) -> _Traced:
 
 
 def _product(x: Any, weight: Any, bias: Any = None) -> _Traced:
-    if not isinstance(weight, _Weight) or weight.dim() != 2 or isinstance(x, _Weight) or not isinstance(x, _Traced):
+    if not isinstance(weight, _Weight) or weight.dim() != 2 or weight.turned or isinstance(x, _Weight) or not isinstance(x, _Traced):
         raise TraceError("a product takes an array of the step and a matrix of the cell's weights, as it is.")
     if x.shape[-1] != weight.shape[1]:
         raise TraceError(f"the product with {weight.called} takes {weight.shape[1]} columns and gets {x.shape[-1]}.")
@@ -148,9 +153,10 @@ def _product(x: Any, weight: Any, bias: Any = None) -> _Traced:
     # The width of a gate: that of the cell's vectors, if they are cut so.
     piece = _piece_width(weight, out)
     widths = [piece] * (out // piece)
-    return _Traced.of(
-        weight.graph, tuple(weight.graph.product(x.pieces, weight.called, None if bias is None else bias.called, False, widths))
-    )
+    matrix = Matrix(weight.called, weight.first, out)
+    if bias is not None:
+        matrix = Matrix(weight.called, weight.first, out, bias.called, bias.first)
+    return _Traced.of(weight.graph, tuple(weight.graph.product(x.pieces, matrix, False, widths)))
 
 
 def _piece_width(weight: _Weight, out: int) -> int:
@@ -159,7 +165,29 @@ def _piece_width(weight: _Weight, out: int) -> int:
     return gate if out % gate == 0 else out
 
 
+def _turn(weight: Any) -> _Weight:
+    if not isinstance(weight, _Weight) or weight.dim() != 2 or weight.turned:
+        raise TraceError("only a matrix of the cell's weights can be transposed, for a product x @ W.T.")
+    shape = (weight.shape[1], weight.shape[0])
+    return _Weight.make(weight.graph, weight.called, shape, weight.piece, weight.used, weight.first, True)
+
+
+def _matmul(x: Any, weight: Any) -> _Traced:
+    if not isinstance(weight, _Weight) or not weight.turned:
+        raise TraceError("a matrix product is that of an array of the step with a transposed weight of the cell: x @ W.T.")
+    shape = (weight.shape[1], weight.shape[0])
+    return _product(x, _Weight.make(weight.graph, weight.called, shape, weight.piece, weight.used, weight.first))
+
+
 def _split(x: Any, parts: int, dim: int = 0) -> tuple[_Traced, ...]:
+    if isinstance(x, _Weight):
+        if dim not in {0, -x.dim()} or x.shape[0] % parts or x.turned:
+            raise TraceError(f"the weight {x.called} can only be cut into equal groups of rows.")
+        rows = x.shape[0] // parts
+        shape = (rows, *x.shape[1:])
+        return tuple(
+            _Weight.make(x.graph, x.called, shape, x.piece, x.used, x.first + i * rows) for i in range(parts)
+        )
     if dim not in {-1, 1} or len(x.pieces) % parts:
         raise TraceError(f"an array of {len(x.pieces)} pieces can't be cut into {parts} along axis {dim}.")
     size = len(x.pieces) // parts
@@ -193,6 +221,14 @@ def _rules() -> dict[Any, Callable]:
         functional.linear: _product,
         functional.layer_norm: _layer_norm,
         torch.layer_norm: lambda x, shape, weight=None, bias=None, eps=1e-5, _=True: _layer_norm(x, shape, weight, bias, eps),
+        torch.matmul: _matmul,
+        Tensor.matmul: _matmul,
+        Tensor.__matmul__: _matmul,
+        torch.mm: _matmul,
+        torch.t: _turn,
+        Tensor.t: _turn,
+        Tensor.T.__get__: _turn,
+        Tensor.mT.__get__: _turn,
         torch.chunk: _split,
         Tensor.chunk: _split,
         torch.mean: _mean,

@@ -1,8 +1,35 @@
-"""Running backwards in time: sequences turned round, so that engines only ever run forwards."""
+"""Running backwards in time, for engines that only run forwards: sequences turned round."""
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
 from elman.axes import Bool, Int, Tensor
+from elman.cells import Cell, State, Weights, map_state
+
+
+def in_reverse(
+    scan: Callable,
+    cell: Cell,
+    weights: Weights,
+    x_TBD: Tensor,
+    state: State,
+    lengths_B: Int[Tensor, "B"] | None,
+    reset_TB: Bool[Tensor, "T B"] | None,
+    **options: Any,
+) -> tuple:
+    """A scan from the last step to the first, by one that only runs forwards."""
+    y_TBH, last, *states = scan(
+        cell,
+        weights,
+        reverse_time(x_TBD, lengths_B),
+        state,
+        lengths_B,
+        None if reset_TB is None else reverse_reset(reset_TB, lengths_B),
+        **options,
+    )
+    return reverse_time(y_TBH, lengths_B), last, *(map_state(lambda s: reverse_time(s, lengths_B), s) for s in states)
 
 
 def reverse_time(x_T: Tensor, lengths_B: Int[Tensor, "B"] | None) -> Tensor:
