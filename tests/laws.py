@@ -8,6 +8,7 @@ the case, for random cotangents on all results: two computes that agree there ag
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import ClassVar, NamedTuple
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from elman.cells import Cell, ElmanCell, GRUCell, LSTMCell, State, map_state
+from elman.cells.operations import affine, layer_norm, sigmoid, split, split_rows, tanh
 from elman.engines import Engine, scan
 
 # For float64 and values of the order of one.
@@ -25,6 +27,56 @@ MakeCell = Callable[[int], Cell]
 Results = dict[str, Tensor]
 Compute = Callable[["Case"], Results]
 
+
+class LeakyState(NamedTuple):
+    """Two states, neither of which is y."""
+
+    h: Tensor
+    m: Tensor
+
+
+@dataclass(frozen=True)
+class LeakyCell(Cell):
+    """A cell of a user's own, with what the built-in ones have not: a vector used element by element, two products in a
+    row, exp, a quotient, numbers, a row's mean, an output that is no state."""
+
+    name: ClassVar[str] = "leaky"
+    gates: ClassVar[tuple[str, ...]] = ("a", "b")
+    state_type: ClassVar = LeakyState
+
+    def weight_shapes(self, input_size: int) -> dict[str, tuple[int, ...]]:
+        size = self.hidden_size
+        return super().weight_shapes(input_size) | {"rate": (size,), "mix": (size, size), "gain": (size,)}
+
+    def step(self, weights, u_BG, state):
+        u_a, u_b = u_BG.chunk(2, dim=-1)
+        v_a, v_b = affine(state.h, weights["weight_hh"], weights.get("bias_hh")).chunk(2, -1)
+        keep = torch.exp(-torch.sigmoid(weights["rate"] * state.m + u_a + v_a))
+        h = keep * state.h + (1 - keep) * torch.tanh(u_b + v_b)
+        mixed = (h * state.m) @ weights["mix"].T
+        m = 0.5 * state.m + mixed / (2.0 + h.mean(-1, keepdim=True) * h.mean(-1, keepdim=True))
+        return layer_norm(m + h, weights["gain"]) - torch.relu(m), LeakyState(h, m)
+
+
+@dataclass(frozen=True)
+class NormedLSTMCell(LSTMCell):
+    """An LSTM with layer norm on each gate's recurrent part and on c."""
+
+    name: ClassVar[str] = "normed_lstm"
+
+    def weight_shapes(self, input_size: int) -> dict[str, tuple[int, ...]]:
+        size = self.hidden_size
+        return super().weight_shapes(input_size) | {"gain": (4 * size,), "gain_c": (size,), "shift_c": (size,)}
+
+    def step(self, weights, u_BG, state):
+        v = split(affine(state.h, weights["weight_hh"], weights.get("bias_hh")), 4)
+        gains = split_rows(weights["gain"], 4)
+        i, f, g, o = (u + layer_norm(part, gain) for u, part, gain in zip(split(u_BG, 4), v, gains, strict=True))
+        c = sigmoid(f) * state.c + sigmoid(i) * tanh(g)
+        h = sigmoid(o) * tanh(layer_norm(c, weights["gain_c"], weights["shift_c"]))
+        return h, type(state)(h, c)
+
+
 _CELLS: dict[str, Callable[[int, bool], Cell]] = {
     "elman_tanh": lambda size, bias: ElmanCell(size, bias, "tanh"),
     "elman_relu": lambda size, bias: ElmanCell(size, bias, "relu"),
@@ -32,18 +84,44 @@ _CELLS: dict[str, Callable[[int, bool], Cell]] = {
     # The smallest LSTM that can be projected has two units.
     "lstm_projected": lambda size, bias: LSTMCell(max(size, 2), bias, (max(size, 2) + 1) // 2),
     "gru": GRUCell,
+    "gru_reset_before": lambda size, bias: GRUCell(size, bias, reset_after=False),
+    # Of one unit, a layer norm gives nothing but its bias.
+    "leaky": lambda size, bias: LeakyCell(max(size, 2), bias),
+    "normed_lstm": lambda size, bias: NormedLSTMCell(max(size, 2), bias),
 }
+# What PyTorch has fused layers for.
+_PLAIN = ("elman_tanh", "elman_relu", "lstm", "lstm_projected", "gru")
+# Without kinks, and not so steep that differences of high order miss it.
+_SMOOTH = tuple(name for name in _CELLS if name not in {"elman_relu", "leaky", "normed_lstm"})
+
+
+def _maker(name: str, bias: bool) -> MakeCell:
+    return lambda size: _CELLS[name](size, bias)
 
 
 def _parameter(name: str, bias: bool) -> object:
-    return pytest.param(lambda size: _CELLS[name](size, bias), id=name if bias else f"{name}_no_bias")
+    return pytest.param(_maker(name, bias), id=name if bias else f"{name}_no_bias")
 
 
 every_cell = pytest.mark.parametrize("make_cell", [_parameter(name, bias) for name in _CELLS for bias in (True, False)])
-smooth_cells = pytest.mark.parametrize(
-    "make_cell", [_parameter(name, bias) for name in _CELLS if name != "elman_relu" for bias in (True, False)]
+plain_cells = pytest.mark.parametrize(
+    "make_cell", [_parameter(name, bias) for name in _PLAIN for bias in (True, False)]
 )
-every_engine = pytest.mark.parametrize("engine", [Engine.REFERENCE, Engine.TORCH], ids=str)
+smooth_cells = pytest.mark.parametrize(
+    "make_cell", [_parameter(name, bias) for name in _SMOOTH for bias in (True, False)]
+)
+every_engine = pytest.mark.parametrize("engine", [Engine.REFERENCE, Engine.TORCH, Engine.NATIVE], ids=str)
+# Every cell by every engine that can run it.
+every_cell_and_engine = pytest.mark.parametrize(
+    ("make_cell", "engine"),
+    [
+        pytest.param(_maker(name, bias), engine, id=f"{name if bias else name + '_no_bias'}-{engine}")
+        for name in _CELLS
+        for bias in (True, False)
+        for engine in (Engine.REFERENCE, Engine.TORCH, Engine.NATIVE)
+        if engine is not Engine.TORCH or name in _PLAIN
+    ],
+)
 
 
 @dataclass(frozen=True)
@@ -114,12 +192,16 @@ def reset_flags(case: Case, places: set[tuple[int, int]]) -> Tensor:
     return flags.to(case.x_TBD.device)
 
 
-def by_engine(engine: Engine, lengths: Sequence[int] | None = None, reset_TB: Tensor | None = None) -> Compute:
+def by_engine(
+    engine: Engine, lengths: Sequence[int] | None = None, reset_TB: Tensor | None = None, reverse: bool = False
+) -> Compute:
     """The scan under test."""
 
     def compute(case: Case) -> Results:
         lengths_B = None if lengths is None else torch.tensor(lengths, device=case.x_TBD.device)
-        y, last = scan(case.cell, case.weights, case.x_TBD, case.state, lengths_B, reset_TB, engine=engine)
+        y, last = scan(
+            case.cell, case.weights, case.x_TBD, case.state, lengths_B, reset_TB, engine=engine, reverse=reverse
+        )
         return {"y": y, **_named("final", last)}
 
     return compute

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from laws import MakeCell, every_cell, random_case
+from laws import MakeCell, every_cell, plain_cells, random_case
 
 from elman.cells import ElmanCell, ElmanState, GRUCell, LSTMCell, LSTMState, map_state
 from elman.errors import OptionError
@@ -58,7 +58,7 @@ def test_projection_of_a_sequence_is_that_of_each_step(make_cell: MakeCell) -> N
     torch.testing.assert_close(cell.project(weights, x_TBD[0, 0]), expected[0, 0], rtol=1e-13, atol=1e-13)
 
 
-@every_cell
+@plain_cells
 def test_the_first_state_is_the_output(make_cell: MakeCell) -> None:
     case = random_case(make_cell(3), steps=1, batch=2, features=3, seed=2, device="cpu")
 

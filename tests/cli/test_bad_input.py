@@ -142,7 +142,7 @@ def test_a_flag_that_makes_no_sense_is_refused_by_its_name(
         ["--top-p", "2"],
         ["--seed", "99999999999999999999"],
         ["--device", "gpu"],
-        ["--engine", "native"],
+        ["--engine", "quantum"],
     ],
     ids=" ".join,
 )

@@ -256,7 +256,7 @@ def test_info_says_what_a_model_is(model: Path, capsys: Capture) -> None:
         f"{parameters:,}",
         "embedding of 8",
         "char, vocabulary",
-        "torch (what auto",
+        "native (what auto",
         "bits per character",
         "40 updates",
     ):

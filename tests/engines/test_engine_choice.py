@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import pytest
 import torch
 from jaxtyping import TypeCheckError
-from laws import by_engine, every_cell, random_case
+from laws import by_engine, every_cell, plain_cells, random_case
 
 from elman.cells import Cell, ElmanCell, ElmanState, GRUCell
-from elman.engines import Engine, resolve, scan
+from elman.engines import Engine, native, resolve, scan
 from elman.errors import ElmanError, EngineError
 
 
@@ -22,7 +22,7 @@ class _Leaky(Cell):
 
     def step(self, weights, u_BG, state):
         h_BH = 0.5 * state.h + u_BG @ weights["weight_hh"].T
-        return h_BH, ElmanState(h_BH)
+        return h_BH.clip(-1, 1), ElmanState(h_BH)
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,42 @@ class _Altered(GRUCell):
 
 
 @every_cell
-def test_auto_takes_the_fused_layers_of_a_plain_cell(make_cell) -> None:
-    assert resolve("auto", make_cell(3)) is Engine.TORCH
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_auto_takes_the_native_engine_on_a_processor(make_cell, dtype: torch.dtype) -> None:
+    assert resolve("auto", make_cell(3), torch.zeros(1, dtype=dtype)) is Engine.NATIVE
 
 
-@pytest.mark.parametrize("engine", ["reference", "torch"])
+@plain_cells
+def test_auto_takes_the_fused_layers_where_the_core_cannot_serve(make_cell) -> None:
+    assert resolve("auto", make_cell(3), torch.zeros(1, dtype=torch.bfloat16)) is Engine.TORCH
+
+
+@pytest.mark.parametrize("engine", ["reference", "torch", "native"])
 def test_a_named_engine_is_taken(engine: str) -> None:
     assert resolve(engine, ElmanCell(3)) == engine
     assert resolve(Engine(engine), ElmanCell(3)) == engine
 
 
-@pytest.mark.parametrize("cell", [_Leaky(3), _Altered(3)], ids=["own_cell", "subclass"])
-def test_auto_falls_back_to_the_reference(cell: Cell) -> None:
-    assert resolve("auto", cell) is Engine.REFERENCE
+def test_auto_falls_back_to_the_reference() -> None:
+    assert resolve("auto", _Leaky(3)) is Engine.REFERENCE
+
+
+def test_native_engine_named_for_what_is_no_program_says_which_operation_and_which_there_are() -> None:
+    with pytest.raises(EngineError, match=r"engine='native'.*'leaky'.*no operation 'clip'; it has .*sigmoid"):
+        resolve("native", _Leaky(3))
+
+
+@pytest.mark.usefixtures("unchecked_types")
+@pytest.mark.parametrize(
+    ("dtype", "device", "said"), [(torch.float16, "cpu", "float16"), (torch.float32, "cuda", "on a CPU")]
+)
+def test_native_engine_named_for_other_tensors_says_why_not(dtype: torch.dtype, device: str, said: str) -> None:
+    class Like:
+        pass
+
+    like = Like()
+    like.dtype, like.device = dtype, torch.device(device)
+    assert said in native.why_not(ElmanCell(3), like)
 
 
 def test_a_cell_of_ones_own_runs_by_auto() -> None:
@@ -68,7 +91,9 @@ def test_torch_engine_named_for_a_foreign_cell_says_why_not_and_what_to_do() -> 
 @pytest.mark.usefixtures("unchecked_types")
 @pytest.mark.parametrize("wrong", ["cudnn", "Torch", "", None, 3])
 def test_an_unknown_engine_is_named_with_the_known_ones(wrong: object) -> None:
-    with pytest.raises(EngineError, match=rf"engine='{wrong}' is not known: choose from auto, reference, torch"):
+    with pytest.raises(
+        EngineError, match=rf"engine='{wrong}' is not known: choose from auto, reference, torch, native"
+    ):
         resolve(wrong, ElmanCell(3))
 
 

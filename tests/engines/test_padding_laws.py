@@ -8,8 +8,7 @@ from laws import (
     assert_same,
     by_engine,
     draw_case,
-    every_cell,
-    every_engine,
+    every_cell_and_engine,
     lengths_for,
     random_case,
     reset_flags,
@@ -21,7 +20,7 @@ from laws import (
 
 from elman.engines import Engine
 
-pytestmark = [every_cell, every_engine]
+pytestmark = every_cell_and_engine
 
 
 @given(data=st.data())

@@ -10,8 +10,7 @@ from laws import (
     by_engine,
     by_folding,
     draw_case,
-    every_cell,
-    every_engine,
+    every_cell_and_engine,
     in_two_pieces,
     random_case,
     reset_flags,
@@ -23,7 +22,7 @@ from laws import (
 from elman.cells import map_state
 from elman.engines import Engine, scan
 
-pytestmark = [every_cell, every_engine]
+pytestmark = every_cell_and_engine
 
 
 @given(data=st.data())

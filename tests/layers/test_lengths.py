@@ -10,7 +10,7 @@ pytestmark = [
     every_kind,
     pytest.mark.parametrize("bidirectional", [False, True], ids=["forwards", "both_ways"]),
 ]
-every_engine = pytest.mark.parametrize("engine", ["reference", "torch"])
+every_engine = pytest.mark.parametrize("engine", ["reference", "torch", "native"])
 
 
 def _packed(layer, x, state, lengths):

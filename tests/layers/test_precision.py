@@ -10,9 +10,10 @@ from twins import INPUT_SIZE, every_kind, random, tensors, twins
 import elman
 from elman.cells import Cell, ElmanState
 from elman.engines import Engine
+from elman.errors import EngineError
 from elman.layers import CELL_NAMES, RecurrentLayers, layers_of
 
-every_engine = pytest.mark.parametrize("engine", ["reference", "torch"])
+every_engine = pytest.mark.parametrize("engine", ["reference", "torch", "native"])
 
 
 @every_kind
@@ -73,7 +74,7 @@ def test_double_makes_all_of_it_double(kind, engine) -> None:
 
 
 @every_kind
-@every_engine
+@pytest.mark.parametrize("engine", ["reference", "torch"])
 def test_bfloat16_makes_all_of_it_bfloat16(kind, engine) -> None:
     """With lengths and resets, and a gradient for every parameter."""
     layer, _ = twins(kind, engine=engine, num_layers=2, dtype=torch.float32)
@@ -88,6 +89,15 @@ def test_bfloat16_makes_all_of_it_bfloat16(kind, engine) -> None:
     assert {y.dtype, *(value.dtype for value in tensors(last))} == {torch.bfloat16}
     torch.testing.assert_close(y.float(), expected, rtol=3e-2, atol=3e-2)
     assert all(p.grad.dtype == torch.bfloat16 and p.grad.isfinite().all() for p in layer.parameters())
+
+
+def test_native_engine_refuses_bfloat16_weights_and_auto_runs_them() -> None:
+    layer = elman.GRU(INPUT_SIZE, 4, engine="native").bfloat16()
+    x = torch.randn(5, 3, INPUT_SIZE).bfloat16()
+
+    with pytest.raises(EngineError, match=r"native.*bfloat16.*auto"):
+        layer(x)
+    assert elman.GRU(INPUT_SIZE, 4).bfloat16()(x)[0].dtype is torch.bfloat16
 
 
 @every_kind
@@ -132,10 +142,11 @@ class _Sum(Cell):
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
 def test_engine_says_what_auto_came_to(kind) -> None:
-    assert getattr(elman, kind)(3, 4).engine is Engine.TORCH
+    assert getattr(elman, kind)(3, 4).engine is Engine.NATIVE
+    assert getattr(elman, kind)(3, 4, dtype=torch.bfloat16).engine is Engine.TORCH
     assert getattr(elman, kind)(3, 4, engine="reference").engine is Engine.REFERENCE
     assert getattr(elman, kind)(3, 4, engine=Engine.TORCH).engine is Engine.TORCH
-    assert RecurrentLayers(_Sum(4), 3).engine is Engine.REFERENCE
+    assert RecurrentLayers(_Sum(4), 3).engine is Engine.NATIVE
 
 
 def test_a_cell_of_ones_own_has_layers_directions_and_lengths() -> None:
@@ -143,7 +154,7 @@ def test_a_cell_of_ones_own_has_layers_directions_and_lengths() -> None:
     layer = RecurrentLayers(_Sum(4), 3, bidirectional=True, dtype=torch.float64)
     x = random(5, 2, 3)
 
-    y, (h,) = layer.run(x, None, lengths=[5, 2])
+    y, (h,), _ = layer.run(x, None, lengths=[5, 2])
 
     for direction, suffix in enumerate(["", "_reverse"]):
         weight, bias = getattr(layer, f"weight_ih_l0{suffix}"), getattr(layer, f"bias_ih_l0{suffix}")

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from twins import INPUT_SIZE, as_state, every_kind, random, random_state, run, tensors, twins
 
 every_direction = pytest.mark.parametrize("bidirectional", [False, True], ids=["forwards", "both_ways"])
-every_engine = pytest.mark.parametrize("engine", ["reference", "torch"])
+every_engine = pytest.mark.parametrize("engine", ["reference", "torch", "native"])
 STEPS, BATCH = 7, 4
 
 

@@ -11,7 +11,7 @@ from elman.errors import OptionError, ShapeError
 
 TOLERANCE = 1e-12
 
-every_engine = pytest.mark.parametrize("engine", ["reference", "torch"])
+every_engine = pytest.mark.parametrize("engine", ["reference", "torch", "native"])
 every_cell = pytest.mark.parametrize("cell", ["elman", "lstm", "gru"])
 
 

@@ -97,7 +97,9 @@ def layout_of(steps: int, batch: int, lengths_B: Int[Tensor, "B"] | None, revers
         return Layout(steps, batch, steps * batch, reverse)
     sorted_B, order_B = torch.sort(lengths_B, descending=True, stable=True)
     if batch and not (sorted_B[-1] >= 0 and sorted_B[0] <= steps):
-        raise ShapeError(f"lengths runs from {sorted_B[-1]} to {sorted_B[0]}: each must be 0 to {steps}, the number of steps.")
+        raise ShapeError(
+            f"lengths runs from {sorted_B[-1]} to {sorted_B[0]}: each must be 0 to {steps}, the number of steps."
+        )
     times_T1 = torch.arange(steps)[:, None]
     valid_TB = times_T1 < sorted_B
     time_TB = sorted_B - 1 - times_T1 if reverse else times_T1.expand(steps, batch)

@@ -1,9 +1,9 @@
 """The native engine: any cell whose step is a program, on a CPU, forwards and backwards, by the core in `native/`.
 
-Precision follows the switches of PyTorch: `torch.set_float32_matmul_precision` and `torch.autocast("cpu", torch.bfloat16)` decide in
-which precision products are made; states and carried gradients are float32 (or float64) always. Where a processor has no
-faster products of that precision, they are made in full. What the core has no derivative for, second derivatives, forward
-mode, `torch.func`'s transforms, goes through the reference engine by itself.
+Precision follows the switches of PyTorch: `torch.set_float32_matmul_precision` and `torch.autocast("cpu", torch.bfloat16)`
+decide in which precision products are made; states and carried gradients are float32 (or float64) always. Where a processor
+has no faster products of that precision, they are made in full. What the core has no derivative for, second derivatives,
+forward mode, `torch.func`'s transforms, goes through the reference engine by itself.
 """
 
 import threading
@@ -41,8 +41,8 @@ def why_not(cell: Cell, like: Tensor | None = None) -> str | None:
     """The reason why this engine can't run `cell` on tensors such as `like`, or None if it can."""
     if _native is None:
         return (
-            f"the native core is not installed ({_missing}); with a C++ compiler, `pip install --force-reinstall --no-deps elman` "
-            "builds it"
+            f"the native core is not installed ({_missing}); where there is a C++ compiler, "
+            "`pip install --force-reinstall --no-deps elman` builds it"
         )
     if like is not None and like.device.type not in {"cpu", "meta"}:
         return f"it runs on a CPU, and the weights are on {like.device}"
@@ -93,10 +93,12 @@ def scan(
     else:
         y_TBH, last, states, _, _ = torch.ops.elman.scan(*arguments)
     sizes = list(cell.state_sizes)
-    final = type(state)(*last.split(sizes, dim=1))
+    final = type(state)(*(s.contiguous() for s in last.split(sizes, dim=1)))
     if not all_states:
         return y_TBH, final
-    own = iter(states.split([size for name, size in zip(state._fields, sizes, strict=True) if name not in y_states], dim=2))
+    own = iter(
+        states.split([size for name, size in zip(state._fields, sizes, strict=True) if name not in y_states], dim=2)
+    )
     return y_TBH, final, type(state)(*(y_TBH if name in y_states else next(own) for name in state._fields))
 
 
@@ -178,7 +180,9 @@ def _backward(ctx: Any, dy: Tensor | None, dlast: Tensor | None, dstates: Tensor
     x, state, fresh, lengths, reset, y, states, rows, kept, *weights = ctx.saved_tensors
     text, reverse, precision = ctx.facts
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-        dx, dstate, dweights = _differentiable_backward(text, reverse, dy, dlast, dstates, x, weights, state, lengths, reset)
+        dx, dstate, dweights = _differentiable_backward(
+            text, reverse, dy, dlast, dstates, x, weights, state, lengths, reset
+        )
     else:
         if lengths is not None:
             width = y.shape[-1]
@@ -210,7 +214,7 @@ def _differentiable_backward(
         )
     programs = operators.compiled(text)
     named = dict(zip(programs.weights, weights, strict=True))
-    source = cell if programs.programs.projected else _Projected(cell)
+    source: Any = cell if programs.programs.projected else _Projected(cell)
     own = cell.state_type(*state.split(list(cell.state_sizes), dim=1))
     results = reference.scan(source, named, x, own, lengths, reset, reverse=reverse, all_states=True)
     y, last, sequences = results  # type: ignore[misc]
@@ -224,7 +228,11 @@ def _differentiable_backward(
     inputs = [x, state, *weights]
     needed = [leaf for leaf in inputs if leaf.requires_grad]
     found = torch.autograd.grad(
-        [output for output, _ in wanted], needed, [gradient for _, gradient in wanted], create_graph=True, allow_unused=True
+        [output for output, _ in wanted],
+        needed,
+        [gradient for _, gradient in wanted],
+        create_graph=True,
+        allow_unused=True,
     )
     by_leaf = iter(found)
     dx, dstate, *dweights = [next(by_leaf) if leaf.requires_grad else None for leaf in inputs]

@@ -47,7 +47,16 @@ def scan_in_chunks(
         lengths = None if lengths_B is None else (lengths_B - start).clamp(0, min(size, steps - start))
         reset = None if reset_TB is None else reset_TB[part]
         y_tBH, state, *states = checkpoint(
-            scan, cell, weights, x_TBD[part], state, lengths, reset, **options, use_reentrant=False, preserve_rng_state=False
+            scan,
+            cell,
+            weights,
+            x_TBD[part],
+            state,
+            lengths,
+            reset,
+            **options,
+            use_reentrant=False,
+            preserve_rng_state=False,
         )
         outputs.append(y_tBH)
         sequences += states

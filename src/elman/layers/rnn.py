@@ -1,7 +1,7 @@
 """`elman.RNN`, `elman.LSTM`, `elman.GRU`: drop-ins for `torch.nn`'s of the same name.
 
-The same arguments, call, shapes and `state_dict`. Besides, keyword-only: `engine=` and `recompute=` when a layer is made; `lengths=`,
-`reset=` and `return_all_states=` when it is called.
+The same arguments, call, shapes and `state_dict`. Besides, keyword-only: `engine=` and `recompute=` when a layer is made;
+`lengths=`, `reset=` and `return_all_states=` when it is called.
 
     lengths   one whole number for each sequence, 0 to T, in any order, a list or a tensor on any device. Beyond its length
               a sequence's outputs are 0 and its final state is that after its last valid step.

@@ -1,7 +1,8 @@
 """All programs of a cell: forwards for training and for inference, and backwards; and what an engine needs to run them.
 
-Array names: `u` input projection · `y` outputs · `before S`, `after S` a state's sequence · `carry S`, `carry S out` · `kept` ·
-`dy` · `d S` · `dcarry S`, `dcarry S out` · `du` · `dproduct K` · `weight W` a vector. A state whose value is y shares y's sequence.
+Array names, for a state S: `u` input projection · `y` outputs · `before S`, `after S` before and after each step ·
+`carry S out` what is carried on · `kept` · `weight W` a vector. Backwards: `dy` · `carried S`, `dcarry S out` the gradient that
+is carried · `d S` that of a sequence which is a result · `du` · `dproduct K`. A state whose value is y shares y's sequence.
 """
 
 import json
@@ -10,9 +11,10 @@ from functools import cache
 
 from elman.cells import Cell
 from elman.errors import TraceError
+from elman.programs.code import ArrayKind, Program, WeightUse
 from elman.programs.derivative import Reverse, reverse
 from elman.programs.graph import Graph, Node
-from elman.programs.schedule import ArrayKind, Program, Scheduler, WeightUse
+from elman.programs.schedule import Scheduler
 from elman.programs.trace import TracedStep, trace
 
 
@@ -154,7 +156,11 @@ class _Plan:
         for name, width in self.step.states:
             plan.array(f"carried {name}", ArrayKind.CARRY_IN, width)
             plan.array(f"dcarry {name} out", ArrayKind.CARRY_OUT, width)
-            for array, kind in ((f"before {name}", ArrayKind.BEFORE), (f"after {name}", ArrayKind.SEQUENCE), (f"d {name}", ArrayKind.SEQUENCE)):
+            for array, kind in (
+                (f"before {name}", ArrayKind.BEFORE),
+                (f"after {name}", ArrayKind.SEQUENCE),
+                (f"d {name}", ArrayKind.SEQUENCE),
+            ):
                 if array in used:
                     plan.array(array, kind, width)
         if "kept" in used:
@@ -165,7 +171,7 @@ class _Plan:
         for (name, _), nodes in zip(self.step.states, back.dbefore, strict=True):
             plan.write(f"dcarry {name} out", nodes)
 
-        products = []
+        products: list[ProductPlan] = []
         for product in back.products:
             gradient = "du"
             if product.pieces != back.du:
@@ -174,7 +180,15 @@ class _Plan:
                 plan.write(gradient, product.pieces)
             source, column = self._source(product.source)
             products.append(
-                ProductPlan(product.matrix.weight, product.matrix.first, source, column, _width(product.source), gradient, _width(product.pieces))
+                ProductPlan(
+                    product.matrix.weight,
+                    product.matrix.first,
+                    source,
+                    column,
+                    _width(product.source),
+                    gradient,
+                    _width(product.pieces),
+                )
             )
         sums = self._sums(plan)
         return plan.program(), products, sums

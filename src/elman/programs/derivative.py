@@ -122,7 +122,9 @@ class _Keeper:
 
     def keep_source(self, source: tuple[Node, ...]) -> None:
         """Keep the input of a product, whole and in order, unless it is a state."""
-        if all(node.operation == "leaf" and node.data.array.startswith("before ") for node in source) or all(node in self.kept for node in source):
+        if all(node.operation == "leaf" and node.data.array.startswith("before ") for node in source) or all(
+            node in self.kept for node in source
+        ):
             return
         for node in source:
             self._keep(node)
@@ -166,11 +168,13 @@ class _Keeper:
             self.width += max(node.width, 1)
 
 
-def _product(
-    step: TracedStep, first: Node, graph: Graph, adjoints: _Adjoints, products: list[ProductGradient]
-) -> None:
+def _product(step: TracedStep, first: Node, graph: Graph, adjoints: _Adjoints, products: list[ProductGradient]) -> None:
     """All pieces of a product at once: the gradient of its source is the product with the weight as it stands."""
-    pieces = [n for n in step.graph if n.operation == "product" and (n.operands, n.data.matrix) == (first.operands, first.data.matrix)]
+    pieces = [
+        n
+        for n in step.graph
+        if n.operation == "product" and (n.operands, n.data.matrix) == (first.operands, first.data.matrix)
+    ]
     if not any(piece in adjoints for piece in pieces):
         return
     gradients = tuple(adjoints.or_zero(piece) for piece in pieces)
@@ -206,7 +210,7 @@ def _pointwise(node: Node, g: Node, graph: Graph, adjoints: _Adjoints, value: _K
             _add_unless_constant(adjoints, b, lambda: op("neg", op("mul", g, op("div", value(node), value(b)))))
         case "neg", (x,):
             adjoints.add(x, op("neg", g))
-        case ("sigmoid" | "tanh" | "relu"), (x,):
+        case (("sigmoid" | "tanh" | "relu"), (x,)):
             adjoints.add(x, op(f"d_{node.operation}", g, value(node)))
         case "exp", (x,):
             adjoints.add(x, op("mul", g, value(node)))
@@ -214,14 +218,13 @@ def _pointwise(node: Node, g: Node, graph: Graph, adjoints: _Adjoints, value: _K
             adjoints.add(x, op("div", op("mul", g, graph.constant(0.5)), value(node)))
         case "row_sum", (x,):
             adjoints.add(x, graph.spread(g, x.width))
-        case ("leaf" | "constant"), ():
+        case (("leaf" | "constant"), ()):
             pass
         case _:
             raise AssertionError(f"no derivative of {node.operation}")
 
 
-def _add_unless_constant(adjoints: _Adjoints, node: Node, gradient) -> None:  # noqa: ANN001
+def _add_unless_constant(adjoints: _Adjoints, node: Node, gradient) -> None:
     """Not even its value is asked for where it is not needed: it might have to be kept."""
     if node.operation != "constant":
         adjoints.add(node, gradient())
-

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from elman.cells import Cell
 from elman.errors import TraceError
-from elman.programs.graph import NUMBER, Graph, Matrix, Node
+from elman.programs.graph import NUMBER, POINTWISE, Graph, Matrix, Node
 
 # Rows of the arrays that are traced: any number but 1, which would broadcast unseen.
 _ROWS = 2
@@ -53,12 +53,15 @@ def trace(cell: Cell) -> TracedStep:
         )
     except TraceError as error:
         raise TraceError(f"the step of {cell.name!r} can't be a program: {error}") from error
-    results = {"y": (y, cell.output_size)}
+    results: dict[str, tuple[Any, int]] = {"y": (y, cell.output_size)}
     results |= {f"the state {name}": (s, size) for (name, size), s in zip(states, after, strict=True)}
     for name, (value, size) in results.items():
         if not isinstance(value, _Traced) or value.shape[-1] != size or any(p.width == NUMBER for p in value.pieces):
-            raise TraceError(f"the step of {cell.name!r} gives for {name} something else than {size} columns for each row.")
-    return TracedStep(graph, u_width, states, y.pieces, tuple(s.pieces for s in after), tuple(dict.fromkeys(used)))
+            raise TraceError(
+                f"the step of {cell.name!r} gives for {name} something else than {size} columns for each row."
+            )
+    pieces = [value.pieces for value, _ in results.values()]
+    return TracedStep(graph, u_width, states, pieces[0], tuple(pieces[1:]), tuple(dict.fromkeys(used)))
 
 
 class _Traced(Tensor):
@@ -81,7 +84,7 @@ class _Traced(Tensor):
         return _Traced.of(graph, tuple(graph.leaf(name, first + column, piece) for column in range(0, width, piece)))
 
     @classmethod
-    def __torch_function__(cls, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:  # noqa: ARG003
+    def __torch_function__(cls, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         if function in _PASSIVE:
             return super().__torch_function__(function, types, args, kwargs or {})
         name = getattr(function, "__name__", str(function))
@@ -105,7 +108,13 @@ class _Weight(_Traced):
 
     @staticmethod
     def make(
-        graph: Graph, name: str, shape: tuple[int, ...], piece: int, used: list[str], first: int = 0, turned: bool = False
+        graph: Graph,
+        name: str,
+        shape: tuple[int, ...],
+        piece: int,
+        used: list[str],
+        first: int = 0,
+        turned: bool = False,
     ) -> "_Weight":
         array = torch.empty(shape, device="meta").as_subclass(_Weight)
         array.graph, array.called, array.used, array.piece, array.first = graph, name, used, piece, first
@@ -123,7 +132,9 @@ def _pieces(x: Any, graph: Graph) -> tuple[Node, ...]:
         return x.pieces
     if isinstance(x, (int, float)):
         return (graph.constant(x),)
-    raise TraceError(f"a {type(x).__name__} from outside of the step takes part: only u, the state, weights and numbers can.")
+    raise TraceError(
+        f"a {type(x).__name__} from outside of the step takes part: only u, the state, weights and numbers can."
+    )
 
 
 def _pointwise(operation: str, *operands: Any) -> _Traced:
@@ -140,7 +151,13 @@ def _pointwise(operation: str, *operands: Any) -> _Traced:
 
 
 def _product(x: Any, weight: Any, bias: Any = None) -> _Traced:
-    if not isinstance(weight, _Weight) or weight.dim() != 2 or weight.turned or isinstance(x, _Weight) or not isinstance(x, _Traced):
+    if (
+        not isinstance(weight, _Weight)
+        or weight.dim() != 2
+        or weight.turned
+        or isinstance(x, _Weight)
+        or not isinstance(x, _Traced)
+    ):
         raise TraceError("a product takes an array of the step and a matrix of the cell's weights, as it is.")
     if x.shape[-1] != weight.shape[1]:
         raise TraceError(f"the product with {weight.called} takes {weight.shape[1]} columns and gets {x.shape[-1]}.")
@@ -174,7 +191,9 @@ def _turn(weight: Any) -> _Weight:
 
 def _matmul(x: Any, weight: Any) -> _Traced:
     if not isinstance(weight, _Weight) or not weight.turned:
-        raise TraceError("a matrix product is that of an array of the step with a transposed weight of the cell: x @ W.T.")
+        raise TraceError(
+            "a matrix product is that of an array of the step with a transposed weight of the cell: x @ W.T."
+        )
     shape = (weight.shape[1], weight.shape[0])
     return _product(x, _Weight.make(weight.graph, weight.called, shape, weight.piece, weight.used, weight.first))
 
@@ -185,9 +204,7 @@ def _split(x: Any, parts: int, dim: int = 0) -> tuple[_Traced, ...]:
             raise TraceError(f"the weight {x.called} can only be cut into equal groups of rows.")
         rows = x.shape[0] // parts
         shape = (rows, *x.shape[1:])
-        return tuple(
-            _Weight.make(x.graph, x.called, shape, x.piece, x.used, x.first + i * rows) for i in range(parts)
-        )
+        return tuple(_Weight.make(x.graph, x.called, shape, x.piece, x.used, x.first + i * rows) for i in range(parts))
     if dim not in {-1, 1} or len(x.pieces) % parts:
         raise TraceError(f"an array of {len(x.pieces)} pieces can't be cut into {parts} along axis {dim}.")
     size = len(x.pieces) // parts
@@ -215,20 +232,27 @@ def _layer_norm(x: Any, shape: Any, weight: Any = None, bias: Any = None, eps: f
     return y if bias is None else _pointwise("add", y, bias)
 
 
+def _getter(name: str) -> Any:
+    """What `tensor.name` calls."""
+    return getattr(Tensor, name).__get__
+
+
 def _rules() -> dict[Any, Callable]:
     """What each function of PyTorch means in a graph."""
     rules: dict[Any, Callable] = {
         functional.linear: _product,
         functional.layer_norm: _layer_norm,
-        torch.layer_norm: lambda x, shape, weight=None, bias=None, eps=1e-5, _=True: _layer_norm(x, shape, weight, bias, eps),
+        torch.layer_norm: lambda x, shape, weight=None, bias=None, eps=1e-5, _=True: _layer_norm(
+            x, shape, weight, bias, eps
+        ),
         torch.matmul: _matmul,
         Tensor.matmul: _matmul,
         Tensor.__matmul__: _matmul,
         torch.mm: _matmul,
         torch.t: _turn,
         Tensor.t: _turn,
-        Tensor.T.__get__: _turn,
-        Tensor.mT.__get__: _turn,
+        _getter("T"): _turn,
+        _getter("mT"): _turn,
         torch.chunk: _split,
         Tensor.chunk: _split,
         torch.mean: _mean,
@@ -247,22 +271,21 @@ def _rules() -> dict[Any, Callable]:
         return lambda a, b: _pointwise(operation, a, b)
 
     # Each under all names that it has: torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__.
-    for operation, operands in {"add": 2, "sub": 2, "mul": 2, "div": 2, "neg": 1, "sigmoid": 1, "tanh": 1, "relu": 1, "exp": 1, "sqrt": 1}.items():
-        names = [operation, f"__{operation}__"]
-        names += {"add": ["__radd__"], "mul": ["__rmul__"], "div": ["__truediv__", "true_divide"]}.get(operation, [])
-        for home in (torch, Tensor):
-            for name in names:
-                if hasattr(home, name):
-                    rules[getattr(home, name)] = pointwise(operation, operands)
+    others = {"add": ["__radd__"], "mul": ["__rmul__"], "div": ["__truediv__", "true_divide"]}
+    for operation, operands in POINTWISE.items():
+        for name in [operation, f"__{operation}__", *others.get(operation, [])]:
+            rules |= {
+                getattr(home, name): pointwise(operation, operands) for home in (torch, Tensor) if hasattr(home, name)
+            }
     return rules
 
 
 _RULES = _rules()
 # What tells of an array and computes nothing.
 _PASSIVE = {
-    Tensor.shape.__get__,
-    Tensor.dtype.__get__,
-    Tensor.device.__get__,
+    _getter("shape"),
+    _getter("dtype"),
+    _getter("device"),
     Tensor.dim,
     Tensor.size,
     Tensor.__repr__,

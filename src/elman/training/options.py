@@ -50,7 +50,7 @@ class TrainOptions:
     patience: int = _option(4, "Stop after so many validations without a better one; 0 for never.")
     seed: int = _option(0, "Seed of initial weights and dropout.")
     device: str = _option("auto", "Where to run.", choices=("auto", "cpu", "cuda", "mps"))
-    engine: str = _option("auto", "What runs the cells.", choices=("auto", "reference", "torch"))
+    engine: str = _option("auto", "What runs the cells.", choices=("auto", "native", "torch", "reference"))
     precision: str = _option("fp32", "Precision of products.", choices=("fp32", "bf16"))
 
     def __post_init__(self) -> None:
