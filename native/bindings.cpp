@@ -186,6 +186,10 @@ NB_MODULE(_native, m) {
     nb::class_<Step>(m, "Step").def(nb::init<const std::vector<int32_t>&, const std::vector<double>&>()).def("run", &Step::run);
     m.def("buffer", &buffer);
     m.def("multiply", &multiply);
+    m.def("gather", [](Address to, Address from, int64_t from_bytes, Address others, Address index, int64_t rows, int64_t row_bytes, int threads) {
+        nb::gil_scoped_release release;
+        elman_gather((void*)to, (const void*)from, from_bytes, (const void*)others, (const int64_t*)index, rows, row_bytes, threads);
+    });
     m.def("isa", &elman_isa);
     m.def("isas", &elman_isas);
     m.def("use_isa", [](const char* name) {

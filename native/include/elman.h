@@ -118,6 +118,13 @@ ELMAN_API int64_t elman_product_workspace(const elman_product* product);
 /* c = a b + bias. The order of each sum is fixed: results do not depend on `threads`. */
 ELMAN_API void elman_multiply(const elman_product* product);
 
+/* ---- rows put in another order --------------------------------------------------------------------------------------- */
+
+/* Row i of `to` (contiguous, row_bytes each) becomes row index[i] of `from` (rows from_bytes apart), or, if index[i] is negative, row
+   -1 - index[i] of `others` (contiguous). `to` overlaps nothing. */
+ELMAN_API void elman_gather(void* to, const void* from, int64_t from_bytes, const void* others, const int64_t* index, int64_t rows,
+                            int64_t row_bytes, int32_t threads);
+
 /* ---- the machine -------------------------------------------------------------------------------------------------- */
 
 /* Name of the instruction set in use: "base", "avx2", "avx512", "avx512bf16", "amx", "neon". ELMAN_ISA forces one. */

@@ -106,17 +106,16 @@ template <class Kind>
 void multiply(const elman_product* p) {
     typedef typename Kind::Element Real;
     const int64_t blocks = (p->n + BLOCK<Real> - 1) / BLOCK<Real>, tiles = (p->m + TILE - 1) / TILE;
-    const int threads = p->threads;
-    // By columns where there are enough, as each panel is then packed once; else by rows.
-    const bool by_columns = blocks % threads == 0 || blocks >= 4 * threads;
-    run_parallel(threads, [&](int rank) {
+    run_parallel(p->threads, [&](int rank, int ranks) {
+        // By columns where there are enough, as each panel is then packed once; else by rows.
+        const bool by_columns = blocks % ranks == 0 || blocks >= 4 * ranks;
         char* memory = (char*)p->workspace + rank * product_bytes_per_thread<Real>();
         const Multiplication<Kind> work{*p};
         if (by_columns) {
-            work.part(0, p->m, blocks * rank / threads, blocks * (rank + 1) / threads, memory);
+            work.part(0, p->m, blocks * rank / ranks, blocks * (rank + 1) / ranks, memory);
         } else {
-            const int64_t end = tiles * (rank + 1) / threads * TILE;
-            work.part(tiles * rank / threads * TILE, end < p->m ? end : p->m, 0, blocks, memory);
+            const int64_t end = tiles * (rank + 1) / ranks * TILE;
+            work.part(tiles * rank / ranks * TILE, end < p->m ? end : p->m, 0, blocks, memory);
         }
     });
 }

@@ -95,12 +95,12 @@ public:
 
     void run() {
         const int threads = by_tiles_ ? (int)(run_.threads < tiles_ ? run_.threads : tiles_) : run_.threads;
-        elman::Barrier barrier(threads);
+        elman::Barrier barrier;
         for (int i = 0; i < step_.constant_count; i++)
             for (int n = 0; n < B; n++) reals(constants_[i])[n] = (Real)step_.constants[i];
         memset(reals(zeros_), 0, zeros_bytes_);
-        run_parallel(threads, [&](int rank) { pack(rank, threads); });
-        run_parallel(threads, [&](int rank) { Worker(*this, rank, threads, barrier).run(); }, !by_tiles_);
+        run_parallel(threads, [&](int rank, int ranks) { pack(rank, ranks); });
+        run_parallel(threads, [&](int rank, int ranks) { Worker(*this, rank, ranks, barrier).run(); });
         add_accumulators();
     }
 
@@ -190,7 +190,11 @@ private:
             return kind == ELMAN_CARRY_IN || kind == ELMAN_CARRY_OUT || kind == ELMAN_ROWS;
         }
 
-        bool mine(int64_t tile) const { return !s_.by_tiles_ || tile % threads_ == rank_; }
+        // Tiles are dealt out forwards and backwards in turn: the first ones are of the longest sequences.
+        bool mine(int64_t tile) const {
+            const int64_t place = tile % threads_;
+            return !s_.by_tiles_ || (tile / threads_ % 2 ? threads_ - 1 - place : place) == rank_;
+        }
 
         // Calls f(first row, end) for the rows of each of this thread's tiles, of the rows from `begin` to `end`. Where
         // threads share the rows, rank 0 does it for all.
@@ -208,7 +212,7 @@ private:
         }
 
         void wait() {
-            if (!s_.by_tiles_) barrier_.wait();
+            if (!s_.by_tiles_) barrier_.wait(threads_);
         }
 
         bool any_reset() const {
@@ -473,7 +477,7 @@ private:
         }
 
         void barrier_if_shared() const {
-            if (!s_.by_tiles_) barrier_.wait();
+            if (!s_.by_tiles_) barrier_.wait(threads_);
         }
 
         const Sequence& s_;

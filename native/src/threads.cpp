@@ -1,5 +1,8 @@
 #include "threads.h"
 
+#if defined(__linux__)
+#include <dlfcn.h>
+#endif
 #include <pthread.h>
 
 #include <condition_variable>
@@ -42,6 +45,7 @@ public:
     static Pool& get();
 
     void run(int threads, const Job& job) {
+        ranks_ = threads;
         while ((int)workers_.size() < threads - 1) {
             auto* worker = new Worker;
             // Detached: the process may end while a worker sleeps, and nothing has to be cleaned up then.
@@ -58,7 +62,7 @@ public:
                 worker.wake.notify_one();
             }
         }
-        job.call(job.context, 0);
+        job.call(job.context, 0, threads);
         spin_until([&] { return remaining_.load(std::memory_order_acquire) == 0; });
     }
 
@@ -79,13 +83,14 @@ private:
                 worker.asleep.store(false, std::memory_order_relaxed);
                 continue;
             }
-            job->call(job->context, worker.rank);
+            job->call(job->context, worker.rank, ranks_);
             worker.job.store(nullptr, std::memory_order_relaxed);
             remaining_.fetch_sub(1, std::memory_order_release);
         }
     }
 
     std::vector<Worker*> workers_;
+    int ranks_ = 1;
     alignas(64) std::atomic<int> remaining_{0};
 };
 
@@ -108,13 +113,38 @@ Pool& Pool::get() {
     return *pool;
 }
 
+// GNU OpenMP's entry points, if the process has them. Not in a forked child: its threads stayed behind.
+struct OpenMP {
+    void (*parallel)(void (*)(void*), void*, unsigned, unsigned);
+    int (*thread_number)();
+    int (*thread_count)();
+    int (*in_parallel)();
+};
+
+std::atomic<bool> forked{false};
+
+const OpenMP* openmp() {
+    static const OpenMP found = [] {
+        OpenMP runtime{};
+#if defined(__linux__)
+        pthread_atfork(nullptr, nullptr, [] { forked.store(true); });
+        runtime.parallel = (decltype(runtime.parallel))dlsym(RTLD_DEFAULT, "GOMP_parallel");
+        runtime.thread_number = (int (*)())dlsym(RTLD_DEFAULT, "omp_get_thread_num");
+        runtime.thread_count = (int (*)())dlsym(RTLD_DEFAULT, "omp_get_num_threads");
+        runtime.in_parallel = (int (*)())dlsym(RTLD_DEFAULT, "omp_in_parallel");
+#endif
+        return runtime;
+    }();
+    const bool whole = found.parallel && found.thread_number && found.thread_count && found.in_parallel;
+    return whole && !forked.load(std::memory_order_relaxed) ? &found : nullptr;
+}
+
 }  // namespace
 
-Barrier::Barrier(int threads) : threads_(threads) {}
-
-void Barrier::wait() {
+void Barrier::wait(int ranks) {
+    if (ranks == 1) return;
     const int phase = phase_.load(std::memory_order_relaxed);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) {
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == ranks) {
         arrived_.store(0, std::memory_order_relaxed);
         phase_.store(phase + 1, std::memory_order_release);
         return;
@@ -122,17 +152,32 @@ void Barrier::wait() {
     spin_until([&] { return phase_.load(std::memory_order_acquire) != phase; });
 }
 
-void run_job(int threads, Job job, bool together) {
+void run_job(int threads, Job job) {
     if (threads <= 1) {
-        job.call(job.context, 0);
+        job.call(job.context, 0, 1);
+        return;
+    }
+    if (const OpenMP* runtime = openmp()) {
+        if (runtime->in_parallel()) {
+            job.call(job.context, 0, 1);
+            return;
+        }
+        struct Context {
+            const OpenMP* runtime;
+            Job job;
+        } context{runtime, job};
+        runtime->parallel(
+            [](void* p) {
+                const auto& c = *(const Context*)p;
+                c.job.call(c.job.context, c.runtime->thread_number(), c.runtime->thread_count());
+            },
+            &context, (unsigned)threads, 0);
         return;
     }
     Pool& workers = Pool::get();
-    std::unique_lock<std::mutex> lock(workers.in_use, std::defer_lock);
-    if (together) {
-        lock.lock();
-    } else if (!lock.try_lock()) {
-        for (int rank = 0; rank < threads; rank++) job.call(job.context, rank);
+    std::unique_lock<std::mutex> lock(workers.in_use, std::try_to_lock);
+    if (!lock) {
+        job.call(job.context, 0, 1);
         return;
     }
     workers.run(threads, job);

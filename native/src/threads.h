@@ -1,28 +1,26 @@
-// The library's own threads. Not OpenMP: torch brings a runtime of its own, and two of them slow each other down.
+// Threads. If the process has GNU OpenMP's already (torch brings it), they are borrowed: they go on spinning for some
+// milliseconds after torch's last operation, and threads of ours beside them would get half of a core. Else we have our own.
 #pragma once
 #include <atomic>
 
 namespace elman {
 
-// A function that takes its rank, as plain pointers: kernels are compiled once per instruction set and share no templates.
+// A function that takes its rank and how many there are, as plain pointers: kernels are compiled once per instruction set and share no templates.
 struct Job {
-    void (*call)(const void* context, int rank);
+    void (*call)(const void* context, int rank, int ranks);
     const void* context;
 };
 
-// Runs `job` on ranks 0 to threads - 1, this thread being rank 0; returns when all are done. Calls from several threads at
-// once are each right: the first takes the workers, the others run their ranks one after another, so a job that needs all
-// its ranks at once (see Barrier) must ask with `together`: then they wait for the workers.
-void run_job(int threads, Job job, bool together);
+// Runs `job` on ranks 0 to ranks - 1, this thread being rank 0; returns when all are done. There are at most `threads` ranks, and
+// fewer where they can't be had (in a forked process, or while another thread uses them). All ranks run at the same time.
+void run_job(int threads, Job job);
 
 // All ranks wait for all.
 class Barrier {
 public:
-    explicit Barrier(int threads);
-    void wait();
+    void wait(int ranks);
 
 private:
-    const int threads_;
     alignas(64) std::atomic<int> arrived_{0};
     alignas(64) std::atomic<int> phase_{0};
 };
@@ -32,8 +30,8 @@ private:
 namespace {
 
 template <class Function>
-void run_parallel(int threads, const Function& function, bool together = false) {
-    elman::run_job(threads, {[](const void* context, int rank) { (*(const Function*)context)(rank); }, &function}, together);
+void run_parallel(int threads, const Function& function) {
+    elman::run_job(threads, {[](const void* context, int rank, int ranks) { (*(const Function*)context)(rank, ranks); }, &function});
 }
 
 }  // namespace

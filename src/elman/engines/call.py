@@ -9,6 +9,7 @@ from torch import Tensor
 
 from elman import _native
 from elman.engines.layout import Layout, layout_of
+from elman.engines.memory import empty
 from elman.errors import ShapeError
 from elman.programs import CellPrograms, ProductPlan, Program
 
@@ -55,16 +56,6 @@ class Array:
 
 
 _NOTHING = (0, 0, 0, 0, 0)
-# Below this many bytes PyTorch's own memory is as good.
-_LARGE = 1 << 20
-
-
-def empty(like: Tensor, rows: int, columns: int) -> Tensor:
-    """An empty (rows, columns): if it is large, in memory that the core uses again and again."""
-    size = rows * columns * like.element_size()
-    if size < _LARGE:
-        return like.new_empty(rows, columns)
-    return _native.buffer(size).view(like.dtype).view(rows, columns)
 
 
 def _address(tensor: Tensor | None) -> int:

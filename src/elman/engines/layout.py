@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from elman.axes import Bool, Int, Tensor
+from elman.engines.memory import gather
 from elman.errors import ShapeError
 
 
@@ -31,13 +32,14 @@ class Layout:
     def gather(self, x_TBD: Tensor) -> Tensor:
         """(T, B, D) -> (N, D)."""
         flat = x_TBD.flatten(0, 1)
-        return flat if self.place_N is None else flat.index_select(0, self.place_N)
+        return flat if self.place_N is None else gather(flat, self.place_N)
 
     def scatter(self, rows_ND: Tensor) -> Tensor:
         """(N, D) -> (T, B, D), zero where there is no valid step."""
         if self.place_N is not None:
-            flat = rows_ND.new_zeros(self.steps * self.batch, rows_ND.shape[-1])
-            rows_ND = flat.index_copy_(0, self.place_N, rows_ND[: self.rows])
+            row_of = torch.full((self.steps * self.batch,), -1)
+            row_of[self.place_N] = torch.arange(self.rows)
+            rows_ND = gather(rows_ND, row_of, rows_ND.new_zeros(1, rows_ND.shape[-1]))
         return rows_ND.view(self.steps, self.batch, rows_ND.shape[-1])
 
     def sort(self, state_BH: Tensor) -> Tensor:
@@ -73,22 +75,21 @@ class Layout:
 
     def before(self, rows_NH: Tensor, initial_BH: Tensor, reset_N: Tensor | None, fresh_H: Tensor | None) -> Tensor:
         """For each row that of the step before: (N, H)."""
-        everything = torch.cat([initial_BH, rows_NH[: self.rows], rows_NH.new_zeros(1, rows_NH.shape[-1])])
-        if fresh_H is not None:
-            everything[-1] = fresh_H
+        fresh = initial_BH.new_zeros(initial_BH.shape[1]) if fresh_H is None else fresh_H
+        # By their index: a row; -1 the fresh state; -2, -3, … the initial states.
+        others = torch.cat([fresh[None], initial_BH])
         batch, rows = self.batch, self.rows
         if self.rows_T is None or self.offset_T is None:
-            # In `everything` the initial rows come first: the step before is where the row itself was.
             index_N = torch.arange(rows)
-            if self.reverse:
-                index_N = torch.cat([index_N[: rows - batch] + 2 * batch, index_N[:batch]])
+            first = index_N[:batch] - (batch + 1)
+            index_N = torch.cat([index_N[batch:], first.flip(0)]) if self.reverse else torch.cat([first.flip(0), index_N[: rows - batch]])
         else:
             step_N = torch.repeat_interleave(torch.arange(self.steps), self.rows_T)
             within_N = torch.arange(rows) - self.offset_T[step_N]
-            index_N = torch.where(step_N > 0, batch + self.offset_T[(step_N - 1).clamp(min=0)] + within_N, within_N)
+            index_N = torch.where(step_N > 0, self.offset_T[(step_N - 1).clamp(min=0)] + within_N, -2 - within_N)
         if reset_N is not None:
-            index_N = torch.where(reset_N, batch + rows, index_N)
-        return everything.index_select(0, index_N)
+            index_N = torch.where(reset_N, -1, index_N)
+        return gather(rows_NH, index_N, others)
 
 
 def layout_of(steps: int, batch: int, lengths_B: Int[Tensor, "B"] | None, reverse: bool) -> Layout:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from elman.engines.call import Array, Call, compiled, empty
+from elman.engines.call import Array, Call, compiled
+from elman.engines.memory import empty
 from elman.programs import CellPrograms
 
 _Results = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
@@ -47,22 +48,22 @@ def scan(
     fresh   (S) the state after a reset; None is zero
     keep    whether a backward pass, or somebody who wants all states, will read what is kept
 
-    Gives y (T, B, H), last (B, S), states (T, B, S'), rows (T·B, H + S'), kept (T·B, K). The last three have no rows unless
-    they are needed, and with lengths only as many as there are valid steps hold anything.
+    Gives y (T, B, H), last (B, S), states (T, B, S'), rows (N, H + S'), kept (N, K) for N valid steps of all sequences together.
+    The last three have no rows unless they are needed.
     """
     call = Call(x, weights, state, fresh, lengths, reset, programs, reverse, precision)
     plan, layout, (steps, batch) = call.plan, call.layout, x.shape[:2]
     if layout.rows == 0:
-        y, _, *others = (result.zero_() for result in _results(x, state, lengths, plan, keep))
+        y, _, *others = (result.zero_() for result in _results(x, state, lengths, plan, keep, 0))
         return y, state.clone(), *others  # type: ignore[return-value]
     own_width = sum(width for _, width in plan.sequences)
-    y = empty(x, steps * batch, plan.y_width)
-    states = empty(x, steps * batch if keep else 0, own_width)
+    y = empty(x, layout.rows, plan.y_width)
+    states = empty(x, layout.rows if keep else 0, own_width)
     rows = x.new_empty(0, plan.y_width + own_width)
     if lengths is not None and keep:
-        rows = empty(x, steps * batch, plan.y_width + own_width)
+        rows = empty(x, layout.rows, plan.y_width + own_width)
         y, states = rows[:, : plan.y_width], rows[:, plan.y_width :]
-    kept = empty(x, steps * batch if keep else 0, plan.kept_width)
+    kept = empty(x, layout.rows if keep else 0, plan.kept_width)
 
     arrays = {"u": Array(call.project()), "y": Array(y), "kept": Array(kept)}
     finals: dict[str, Tensor] = {}
@@ -84,9 +85,6 @@ def scan(
         call.run(call.compiled.training, plan.training, arrays)
     else:
         call.run(call.compiled.inference, plan.inference, arrays)
-    # With lengths fewer rows are used than there are, and an operator's results hold nothing undefined.
-    for result in (rows, kept):
-        result[layout.rows :] = 0
     for name, _ in plan.states:
         if name not in finals:
             sequence = arrays[f"before {name}"].rows
@@ -112,11 +110,17 @@ def _scan_fake(
     precision: int,  # noqa: ARG001
     keep: bool,
 ) -> _Results:
-    return _results(x, state, lengths, compiled(programs).programs, keep)
+    rows = x.shape[0] * x.shape[1]
+    if lengths is not None and keep:
+        # How many steps are valid only the values tell.
+        rows = torch.library.get_ctx().new_dynamic_size()
+    return _results(x, state, lengths, compiled(programs).programs, keep, rows)
 
 
-def _results(x: Tensor, state: Tensor, lengths: Tensor | None, plan: CellPrograms, keep: bool) -> _Results:
-    """Empty tensors in the shapes of the results of `scan`."""
+def _results(
+    x: Tensor, state: Tensor, lengths: Tensor | None, plan: CellPrograms, keep: bool, row_count: int
+) -> _Results:
+    """Empty tensors in the shapes of the results of `scan`; `row_count` steps of all sequences together are valid."""
     steps, batch = x.shape[:2]
     own_width = sum(width for _, width in plan.sequences)
     with_states = keep and (lengths is None or plan.all_states)
@@ -124,8 +128,8 @@ def _results(x: Tensor, state: Tensor, lengths: Tensor | None, plan: CellProgram
         x.new_empty(steps, batch, plan.y_width),
         torch.empty_like(state),
         x.new_empty(steps if with_states else 0, batch, own_width),
-        x.new_empty(steps * batch if keep and lengths is not None else 0, plan.y_width + own_width),
-        x.new_empty(steps * batch if keep else 0, plan.kept_width),
+        x.new_empty(row_count if keep and lengths is not None else 0, plan.y_width + own_width),
+        x.new_empty(row_count if keep else 0, plan.kept_width),
     )
 
 

@@ -14,8 +14,8 @@ from elman.axes import Bool, Int, Tensor
 from elman.cells import Cell, State, Weights, map_state
 from elman.engines.direction import in_reverse
 
-# An eighth of the sequence, but neither so short that each call's own cost counts nor so long that memory does.
-_PARTS, _SHORTEST, _LONGEST = 8, 16, 256
+# A fifth of the sequence, but neither so short that each call's own cost counts nor so long that memory does.
+_PARTS, _SHORTEST, _LONGEST = 5, 16, 256
 
 
 def scan_in_chunks(
@@ -42,15 +42,16 @@ def scan_in_chunks(
     size = min(max(-(-steps // _PARTS), _SHORTEST), _LONGEST)
     kind = type(state)
     outputs, sequences = [], []
-    for start in range(0, max(steps, 1), size):
-        part = slice(start, start + size)
+    # split, not slices: its backward is one concatenation, where each slice would fill an array of T steps.
+    for index, x_tBD in enumerate(x_TBD.split(size)):
+        start = index * size
         lengths = None if lengths_B is None else (lengths_B - start).clamp(0, min(size, steps - start))
-        reset = None if reset_TB is None else reset_TB[part]
+        reset = None if reset_TB is None else reset_TB[start : start + size]
         y_tBH, state, *states = checkpoint(
             scan,
             cell,
             weights,
-            x_TBD[part],
+            x_tBD,
             state,
             lengths,
             reset,
