@@ -33,11 +33,13 @@ extern "C" {
      array, column                                                                for each row sum: where it is written
      for each stage:
        width, products, instructions
-       weight, array, column, inner size, pieces, register, bias                  for each product
+       weight, array, column, inner size, pieces, register, bias,
+         addend, its column                                                       for each product
        op, then kind, index, column of the target and of two operands             for each instruction
 
    A product gives `pieces` registers from `register` on: piece p is columns p*width to (p+1)*width of  in Wᵀ + bias,  where
-   `in` is `inner size` columns of `array` from `column` on. `bias` is 1 if the weight has one, else 0.
+   `in` is `inner size` columns of `array` from `column` on. `bias` is 1 if the weight has one, else 0. If `addend` is not -1, piece p
+   begins with columns p*width to (p+1)*width of that array, from `its column` on, instead of zero.
 */
 
 typedef enum {

@@ -35,7 +35,8 @@ enum Start { ZERO, BIAS, TARGET };  // what the sums begin with
 
 template <class Kind, int M>
 void multiply_rows(const typename Kind::Left* a, int64_t a_row, int64_t a_column, const typename Kind::Element* panel,
-                   int64_t inner, Start start, const typename Kind::Element* bias, typename Kind::Element* c, int64_t c_row) {
+                   int64_t inner, Start start, const typename Kind::Element* bias, const typename Kind::Element* addend,
+                   int64_t addend_row, typename Kind::Element* c, int64_t c_row) {
     typedef typename Kind::V V;
     typedef typename Kind::Element Real;
     constexpr int L = LANES<Real>;
@@ -43,6 +44,8 @@ void multiply_rows(const typename Kind::Left* a, int64_t a_row, int64_t a_column
     for (int m = 0; m < M; m++)
         for (int n = 0; n < 2; n++)
             sum[m][n] = start == BIAS ? load<Real>(bias + n * L) : start == TARGET ? load<Real>(c + m * c_row + n * L) : V{};
+    for (int m = 0; addend && m < M; m++)
+        for (int n = 0; n < 2; n++) sum[m][n] += load<Real>(addend + m * addend_row + n * L);
     for (int64_t k = 0; k < inner; k++) {
         V b[2] = {load<Real>(panel), load<Real>(panel + L)};
         panel += 2 * L;
@@ -58,13 +61,14 @@ void multiply_rows(const typename Kind::Left* a, int64_t a_row, int64_t a_column
         for (int n = 0; n < 2; n++) store<Real>(c + m * c_row + n * L, sum[m][n]);
 }
 
-// c (rows, BLOCK) = a (rows, inner) panel, for any number of rows. `inner` counts pairs where the kind has pairs.
+// c (rows, BLOCK) = a (rows, inner) panel + bias + addend (rows, BLOCK; may be null), for any number of rows. `inner` counts pairs where the kind has pairs.
 template <class Kind>
 void multiply_panel(int rows, const typename Kind::Left* a, int64_t a_row, int64_t a_column, const typename Kind::Element* panel,
-                    int64_t inner, Start start, const typename Kind::Element* bias, typename Kind::Element* c, int64_t c_row) {
-    for (; rows > 0; rows -= MICRO, a += MICRO * a_row, c += MICRO * c_row) {
+                    int64_t inner, Start start, const typename Kind::Element* bias, const typename Kind::Element* addend,
+                    int64_t addend_row, typename Kind::Element* c, int64_t c_row) {
+    for (; rows > 0; rows -= MICRO, a += MICRO * a_row, c += MICRO * c_row, addend += addend ? MICRO * addend_row : 0) {
 #define ELMAN_ROWS_CASE(M) \
-    case M: multiply_rows<Kind, M>(a, a_row, a_column, panel, inner, start, bias, c, c_row); break;
+    case M: multiply_rows<Kind, M>(a, a_row, a_column, panel, inner, start, bias, addend, addend_row, c, c_row); break;
         switch (rows < MICRO ? rows : MICRO) {
             ELMAN_ROWS_CASE(1)
             ELMAN_ROWS_CASE(2)

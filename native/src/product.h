@@ -92,12 +92,12 @@ struct Multiplication {
         const Real* begin = p.bias ? (const Real*)p.bias + column : nullptr;
         const Start start = !first || p.accumulate ? TARGET : begin ? BIAS : ZERO;
         if (columns == BLOCK<Real>) {
-            multiply_panel<Kind>(rows, a, a_row, a_column, panel, inner, start, begin, c, p.c_row);
+            multiply_panel<Kind>(rows, a, a_row, a_column, panel, inner, start, begin, nullptr, 0, c, p.c_row);
             return;
         }
         for (int n = 0; start == BIAS && n < columns; n++) bias[n] = begin[n];
         for (int m = 0; start == TARGET && m < rows; m++) memcpy(edge + m * BLOCK<Real>, c + m * p.c_row, columns * sizeof(Real));
-        multiply_panel<Kind>(rows, a, a_row, a_column, panel, inner, start, bias, edge, BLOCK<Real>);
+        multiply_panel<Kind>(rows, a, a_row, a_column, panel, inner, start, bias, nullptr, 0, edge, BLOCK<Real>);
         for (int m = 0; m < rows; m++) memcpy(c + m * p.c_row, edge + m * BLOCK<Real>, columns * sizeof(Real));
     }
 };

@@ -378,7 +378,14 @@ private:
                 pairs_at += run_.batch * inner;
                 for (int piece = 0; piece < p.pieces; piece++) {
                     const Real* panel = s_.reals(s_.panels_[product]) + (piece * blocks + block) * s_.panel_reals(p.inner);
-                    multiply_panel<Kind>(rows, left, left_row, 1, panel + B, inner, BIAS, panel,
+                    Place addend{nullptr, 0};
+                    if (p.addend >= 0) {
+                        const Operand at{ELMAN_ARRAY, p.addend, p.addend_column + piece * stage.width};
+                        const int64_t columns = stage.width - block * B;
+                        addend = find(at, block, row);
+                        if (columns < B) addend = stage_in(addend, 0, rows, (int)columns);
+                    }
+                    multiply_panel<Kind>(rows, left, left_row, 1, panel + B, inner, BIAS, panel, addend.data, addend.row,
                                          registers_ + (int64_t)(p.reg + piece) * TILE * B, B);
                 }
                 product++;

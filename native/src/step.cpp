@@ -101,7 +101,7 @@ Instruction instruction(Reader& in, const elman_step& step, Stage& stage) {
     return i;
 }
 
-Product product(Reader& in, elman_step& step) {
+Product product(Reader& in, elman_step& step, int32_t width) {
     Product p;
     p.weight = in.number(0, "a weight has no number");
     p.array = in.number(0, "a product has no input");
@@ -110,7 +110,10 @@ Product product(Reader& in, elman_step& step) {
     p.pieces = in.number(1, "a product has no pieces");
     p.reg = in.number(0, "a product has no target");
     p.bias = in.number(0, "a product's bias is neither 0 nor 1");
+    p.addend = in.number();
+    p.addend_column = in.number(0, "an addend lies beyond its array's columns");
     if (in.why) return p;
+    if (p.addend != -1) check_columns(in, step, p.addend, p.addend_column, p.pieces * width);
     if (p.reg > step.registers - p.pieces) in.fail("a product's registers are not declared");
     check_columns(in, step, p.array, p.column, p.inner);
     return p;
@@ -136,11 +139,16 @@ Stage stage(Reader& in, elman_step& step) {
     stage.instruction_count = in.number(0, "a count is negative");
     if (in.why) stage.product_count = stage.instruction_count = 0;
     stage.products = array_of<Product>(stage.product_count);
+    for (int32_t i = 0; i < stage.product_count && !in.why; i++) stage.products[i] = product(in, step, stage.width);
     stage.instructions = array_of<Instruction>(stage.instruction_count);
     stage.sums = array_of<int32_t>(stage.instruction_count);
-    stage.touches = array_of<Touch>(3 * stage.instruction_count);
-    for (int32_t i = 0; i < stage.product_count && !in.why; i++) stage.products[i] = product(in, step);
+    int32_t pieces = 0;
+    for (int32_t i = 0; i < stage.product_count; i++) pieces += stage.products[i].pieces;
+    stage.touches = array_of<Touch>(pieces + 3 * stage.instruction_count);
     for (int32_t i = 0; i < stage.instruction_count && !in.why; i++) stage.instructions[i] = instruction(in, step, stage);
+    for (int32_t i = 0; i < stage.product_count && !in.why; i++)
+        for (int32_t piece = 0; stage.products[i].addend >= 0 && piece < stage.products[i].pieces; piece++)
+            touch(step, stage, {ELMAN_ARRAY, stage.products[i].addend, stage.products[i].addend_column + piece * stage.width}, false);
     for (int32_t i = 0; i < stage.instruction_count && !in.why; i++) {
         const Instruction& done = stage.instructions[i];
         if (done.op == ELMAN_SPREAD) continue;

@@ -15,7 +15,7 @@ struct Instruction {
 };
 
 struct Product {
-    int32_t weight, array, column, inner, pieces, reg, bias;
+    int32_t weight, array, column, inner, pieces, reg, bias, addend, addend_column;
 };
 
 // Columns of a sequence that a stage reads or writes, block by block.

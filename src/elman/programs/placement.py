@@ -54,6 +54,14 @@ class Placement:
         """An array's number in the program."""
         return list(self.arrays).index(array)
 
+    def is_result(self, node: Node) -> bool:
+        """Whether a value is asked for itself, not only by other values."""
+        return bool(self.targets(node)) or any(summed is node for summed, _ in self.sums)
+
+    def is_there_before(self, node: Node, other: Node) -> bool:
+        """Whether a value stands in an array before the stage of `other` begins."""
+        return node.operation == "leaf" or (is_computed(node) and self._key(node) < self._key(other))
+
     def stages(self) -> dict[StageKey, list[Node]]:
         """What each stage computes, sums or writes, in order."""
         stages: dict[StageKey, list[Node]] = {}

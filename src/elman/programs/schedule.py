@@ -141,9 +141,35 @@ class _StageBody:
             self._operands[piece] = (OperandKind.REGISTER, register + piece.data.index, 0)
         bias = 0 if first.data.matrix.bias is None else 1
         self._product_registers.append((register, count))
+        addend, column = self._fuse_addition(pieces, count)
         self._products.append(
-            (self._pool.weight(first), placement.number(row[0]), row[1], inner, count, register, bias)
+            (self._pool.weight(first), placement.number(row[0]), row[1], inner, count, register, bias, addend, column)
         )
+
+    def _fuse_addition(self, pieces: list[Node], count: int) -> tuple[int, int]:
+        """Where every piece is only ever added to something that stands in an array, side by side: array and column.
+
+        Then the product begins with it, and its registers hold the sums. Else -1.
+        """
+        placement = self._placement
+        additions: list[Node] = []
+        addends: list[Node] = []
+        for piece in pieces:
+            users = [node for node in placement.nodes if piece in node.operands]
+            if len(users) != 1 or users[0].operation != "add" or placement.is_result(piece):
+                return -1, 0
+            first, second = users[0].operands
+            additions.append(users[0])
+            addends.append(second if first is piece else first)
+        there = all(node.width == self._width and placement.is_there_before(node, pieces[0]) for node in addends)
+        place = placement.row_of(tuple(addends)) if there and len(pieces) == count else None
+        if place is None:
+            return -1, 0
+        for piece, addition in zip(pieces, additions, strict=True):
+            self._operands[addition] = self._operands[piece]
+            for target in placement.targets(addition):
+                self._emit("copy", self._array(target), self._operands[addition])
+        return placement.number(place[0]), place[1]
 
     def _compute(self, node: Node) -> None:
         operands = [self._operand(operand) for operand in node.operands]
@@ -206,7 +232,7 @@ class _StageBody:
         for (register, count), product in zip(self._product_registers, self._products, strict=True):
             for i in range(count):
                 renamed[register + i] = at + i
-            products.append((*product[:5], at, product[6]))
+            products.append((*product[:5], at, *product[6:]))
             at += count
         self._products[:] = products
         free: list[int] = []
