@@ -133,6 +133,11 @@ inline void interleave(uint32_t* to, const float* low, const float* high, int64_
         const __m512i b = high ? _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(high + i))) : _mm512_setzero_si512();
         _mm512_storeu_si512(to + i, _mm512_or_si512(a, _mm512_slli_epi32(b, 16)));
     }
+    for (; i + 8 <= n; i += 8) {
+        const __m256i a = _mm256_cvtepu16_epi32((__m128i)_mm256_cvtneps_pbh(_mm256_loadu_ps(low + i)));
+        const __m256i b = high ? _mm256_cvtepu16_epi32((__m128i)_mm256_cvtneps_pbh(_mm256_loadu_ps(high + i))) : _mm256_setzero_si256();
+        _mm256_storeu_si256((__m256i*)(to + i), _mm256_or_si256(a, _mm256_slli_epi32(b, 16)));
+    }
     for (; i < n; i++) to[i] = pair_of(low[i], high ? high[i] : 0.0f);
 }
 

@@ -74,6 +74,10 @@ struct Multiplication {
                 *a_row = 1, *a_column = TILE;
                 for (int64_t k = 0; k < depth; k += 2) {
                     const float* low = a + k * p.a_column;
+                    if (p.a_row == 1) {
+                        interleave(pairs + k / 2 * TILE, low, k + 1 < depth ? low + p.a_column : nullptr, rows);
+                        continue;
+                    }
                     for (int m = 0; m < rows; m++)
                         pairs[k / 2 * TILE + m] =
                             pair_of(low[m * p.a_row], k + 1 < depth ? low[m * p.a_row + p.a_column] : 0.0f);

@@ -82,7 +82,11 @@ class Layout:
         if self.rows_T is None or self.offset_T is None:
             index_N = torch.arange(rows)
             first = index_N[:batch] - (batch + 1)
-            index_N = torch.cat([index_N[batch:], first.flip(0)]) if self.reverse else torch.cat([first.flip(0), index_N[: rows - batch]])
+            index_N = (
+                torch.cat([index_N[batch:], first.flip(0)])
+                if self.reverse
+                else torch.cat([first.flip(0), index_N[: rows - batch]])
+            )
         else:
             step_N = torch.repeat_interleave(torch.arange(self.steps), self.rows_T)
             within_N = torch.arange(rows) - self.offset_T[step_N]

@@ -8,6 +8,7 @@ What has to be there for the backward pass are results of the operator: the sequ
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,8 +49,8 @@ def scan(
     fresh   (S) the state after a reset; None is zero
     keep    whether a backward pass, or somebody who wants all states, will read what is kept
 
-    Gives y (T, B, H), last (B, S), states (T, B, S'), rows (N, H + S'), kept (N, K) for N valid steps of all sequences together.
-    The last three have no rows unless they are needed.
+    Gives y (T, B, H), last (B, S), states (T, B, S'), rows (N, H + S'), kept (N, K) for N valid steps in all. The
+    last three have no rows unless they are needed.
     """
     call = Call(x, weights, state, fresh, lengths, reset, programs, reverse, precision)
     plan, layout, (steps, batch) = call.plan, call.layout, x.shape[:2]
@@ -110,7 +111,7 @@ def _scan_fake(
     precision: int,  # noqa: ARG001
     keep: bool,
 ) -> _Results:
-    rows = x.shape[0] * x.shape[1]
+    rows: Any = x.shape[0] * x.shape[1]
     if lengths is not None and keep:
         # How many steps are valid only the values tell.
         rows = torch.library.get_ctx().new_dynamic_size()

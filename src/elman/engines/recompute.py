@@ -18,6 +18,11 @@ from elman.engines.direction import in_reverse
 _PARTS, _SHORTEST, _LONGEST = 5, 16, 256
 
 
+def chunk_steps(steps: int) -> int:
+    """How many steps are computed again together."""
+    return min(max(-(-steps // _PARTS), _SHORTEST), _LONGEST)
+
+
 def scan_in_chunks(
     scan: Callable,
     cell: Cell,
@@ -39,7 +44,7 @@ def scan_in_chunks(
         return in_reverse(forwards, cell, weights, x_TBD, state, lengths_B, reset_TB, **options)
 
     steps = x_TBD.shape[0]
-    size = min(max(-(-steps // _PARTS), _SHORTEST), _LONGEST)
+    size = chunk_steps(steps)
     kind = type(state)
     outputs, sequences = [], []
     # split, not slices: its backward is one concatenation, where each slice would fill an array of T steps.

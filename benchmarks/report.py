@@ -1,0 +1,68 @@
+"""The tables of docs/performance.md, from the figures of benchmarks/engine.py."""
+
+from pathlib import Path
+
+from timing import geometric_mean, machine, table
+
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
+BF16 = "bf16"
+
+
+def report(points: list[dict], ratios: dict[str, float], rates: dict[str, float]) -> str:
+    """All tables, in Markdown."""
+    said = ", ".join(f"{name} {value}" for name, value in machine().items())
+    cells = list(dict.fromkeys(point["cell"] for point in points))
+    means = []
+    for cell in cells:
+        mine = [point for point in points if point["cell"] == cell]
+        means.append([cell, *(f"{geometric_mean(faster(mine, what)):.2f}" for what in ("forward", "both", BF16))])
+    heads = ["cell", "layers", "B, T, H", "PyTorch, ms", "elman, ms", "times as fast", "forward alone"]
+    heads += ["of the product rate", "elman bf16, ms", "bf16, times as fast"]
+    return "\n".join([
+        f"Measured on: {said}. PyTorch's product of two 2048 × 2048 matrices in the same run: "
+        f"fp32 {rates['fp32']:.0f} GFLOP/s, bf16 {rates['bf16']:.0f} GFLOP/s.",
+        "",
+        "Geometric means over the grid below, PyTorch's time by elman's; for bf16 the better of PyTorch's fp32 and its bf16:",
+        "",
+        table(["cell", "forward", "forward+backward", "bf16, forward+backward"], means),
+        "",
+        "Point by point, forward+backward unless it says otherwise, inputs as wide as the state:",
+        "",
+        table(heads, [row(point, rates["fp32"]) for point in points]),
+        "",
+        "Options, forward+backward:",
+        "",
+        table(["what", "ratio"], [[name, f"{value:.2f}"] for name, value in ratios.items()]),
+    ])  # fmt: skip
+
+
+def row(point: dict, rate: float) -> list[str]:
+    """One point of the grid; `rate` is that of a product, GFLOP/s."""
+    ours, theirs, halves = (point[name] for name in ("elman both", "torch both", f"elman both {BF16}"))
+    return [
+        point["cell"],
+        str(point["layers"]),
+        ", ".join(map(str, point["size"])),
+        f"{theirs * 1e3:.1f}",
+        f"{ours * 1e3:.1f}",
+        f"{faster([point], 'both')[0]:.2f}",
+        f"{faster([point], 'forward')[0]:.2f}",
+        f"{point['flops'] / 1e9 / ours / rate:.0%}",
+        f"{halves * 1e3:.1f}",
+        f"{faster([point], BF16)[0]:.2f}",
+    ]
+
+
+def faster(points: list[dict], what: str) -> list[float]:
+    """PyTorch's time by elman's: forward, both passes, or both in bf16."""
+    if what == BF16:
+        return [min(p["torch both"], p[f"torch both {BF16}"]) / p[f"elman both {BF16}"] for p in points]
+    return [p[f"torch {what}"] / p[f"elman {what}"] for p in points]
+
+
+def write_page(text: str) -> None:
+    """Put the tables between the marks of the page."""
+    page = PAGE.read_text(encoding="utf-8")
+    head, rest = page.split(BEGIN)
+    PAGE.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
