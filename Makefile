@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test bench docs clean
+.PHONY: demo test test-native bench docs clean
 
 ## Learn the text that Python carries for a minute; print the score, a sample, and where the model is.
 demo: $(INSTALLED)
@@ -17,21 +17,35 @@ test: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python docs/build.py --check
+	$(BIN)/python docs/calculus.py --check
 	$(BIN)/python -m pytest
+	$(MAKE) test-native
 
-## Time training and generation against plain PyTorch; figures for docs/results.md.
+## The tests of the C++ core: as it is built for users, and under the sanitizers.
+test-native:
+	for kind in none address,undefined thread; do \
+		cmake -S native -B build/tests-$$kind -DELMAN_PYTHON=OFF -DELMAN_TESTS=ON -DCMAKE_BUILD_TYPE=Release \
+			-DELMAN_SANITIZE=$$(echo $$kind | sed s/none//) > /dev/null && \
+		cmake --build build/tests-$$kind --parallel 2 > build/tests-$$kind/log.txt 2>&1 || { cat build/tests-$$kind/log.txt; exit 1; }; \
+		setarch -R build/tests-$$kind/core_tests || exit 1; \
+	done
+
+## Test the engines, then time them, training and generation against PyTorch: figures for docs/performance.md and results.md.
 bench: $(INSTALLED)
+	$(BIN)/python -m pytest tests/engines
+	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/train_lm.py
 	$(BIN)/python benchmarks/generate.py
 
 ## Write the parts of the documentation that come from the code.
 docs: $(INSTALLED)
 	$(BIN)/python docs/build.py
+	$(BIN)/python docs/calculus.py
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt $(wildcard native/CMakeLists.txt native/*.cpp native/src/* native/include/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "elman needs Python 3.11 or newer: make PYTHON=python3.x")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
 clean:

@@ -1,10 +1,12 @@
 """Tokens a second in training: elman's own loop against a plain PyTorch loop with the same network, in one run.
 
-    python benchmarks/train_lm.py [TEXT] [--cell lstm] [--rounds 7] [--steps 30]
+    python benchmarks/train_lm.py [TEXT] [--cell lstm] [--rounds 7] [--steps 30] [--precision fp32]
+    python benchmarks/train_lm.py [TEXT] --to 1.5 --updates 1500    # time until that validation loss, in nats
 
 Both train on the same windows of the same text (default: tinyshakespeare beside the repository, else the text that Python
 carries), in turns, from the same initial weights, with the same optimiser, dropout and clipping. First both take three
 steps without dropout and must come to the same losses; the medians of the rounds are printed and the ratio with them.
+`--precision bf16` is elman's alone: the plain loop stays in fp32.
 """
 
 import argparse
@@ -105,6 +107,45 @@ def contestants(text: Path | None, options: TrainOptions, total_steps: int) -> t
     return trainer, PlainLoop(prepared, total_steps)
 
 
+def time_to(nats: float, trainer: Trainer, plain: PlainLoop, block: int) -> None:
+    """Train both in turns, a block of updates each, until both have come to this validation loss; print seconds."""
+    network = trainer.task.network
+    steps = {"elman": lambda: trainer.step(trainer.fraction), "plain PyTorch": plain.step}
+    seconds = dict.fromkeys(steps, 0.0)
+    reached: dict[str, float] = {}
+    while len(reached) < len(steps) and trainer.fraction < 1:
+        for name, step in steps.items():
+            if name in reached:
+                continue
+            began = time.perf_counter()
+            for _ in range(block):
+                step()
+            seconds[name] += time.perf_counter() - began
+            loss = _validation_nats(trainer, plain.model if name != "elman" else network)
+            print(f"{name:>14}: {seconds[name]:6.1f} s, {loss:.4f} nats", flush=True)
+            if loss <= nats:
+                reached[name] = seconds[name]
+    print(
+        json.dumps(
+            {
+                "to": nats,
+                "seconds": reached,
+                "ratio": reached.get("plain PyTorch", math.nan) / reached.get("elman", math.nan),
+            }
+        )
+    )
+
+
+def _validation_nats(trainer: Trainer, model: nn.Module) -> float:
+    """The score of these weights in elman's own network: one way to score for both."""
+    network = trainer.task.network
+    own = {name: value.clone() for name, value in network.state_dict().items()}
+    network.load_state_dict(model.state_dict())
+    loss = trainer.task.validate()["loss_nats"]
+    network.load_state_dict(own)
+    return loss
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", nargs="?", type=Path, default=TINYSHAKESPEARE if TINYSHAKESPEARE.exists() else None)
@@ -112,10 +153,19 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=TrainOptions.hidden)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=30, help="updates of each contestant in a round")
+    parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"), help="of elman's products")
+    parser.add_argument("--to", type=float, help="train both until this validation loss in nats, and compare the times")
+    parser.add_argument(
+        "--updates", type=int, default=1500, help="with --to: the budget that the learning rate falls over"
+    )
     arguments = parser.parse_args()
     options = TrainOptions(cell=arguments.cell, hidden=arguments.hidden)
 
     check(arguments.text, options)
+    options = options.changed(precision=arguments.precision)
+    if arguments.to:
+        time_to(arguments.to, *contestants(arguments.text, options, arguments.updates), arguments.steps)
+        return
     trainer, plain = contestants(arguments.text, options, arguments.steps * (arguments.rounds + 1))
     tokens = trainer.task.size(trainer.task.batch(0)) * arguments.steps
     seconds: dict[str, list[float]] = {"elman": [], "plain PyTorch": []}
@@ -133,7 +183,7 @@ def main() -> None:
     report = {name: round(tokens / statistics.median(times)) for name, times in seconds.items()}
     text = arguments.text.name if arguments.text else "pydoc_data.topics"
     print(
-        f"{text}, {options.layers} x {options.cell} of {options.hidden}, torch {torch.__version__}, "
+        f"{text}, {options.layers} x {options.cell} of {options.hidden}, {options.precision}, torch {torch.__version__}, "
         f"{torch.get_num_threads()} threads, {arguments.rounds} rounds of {arguments.steps} updates in turns"
     )
     for name, rate in report.items():

@@ -85,6 +85,38 @@ void multiply_panel(int rows, const typename Kind::Left* a, int64_t a_row, int64
     }
 }
 
+// The same for so few rows that packing the weights would take longer than the product: weights as they stand, element (n, k) at
+// w[n * w_row + k], summed in lanes. c (rows, columns).
+constexpr int FEW_ROWS = 4;
+
+template <class Real>
+void multiply_few_rows(int rows, const Real* a, int64_t a_row, const Real* w, int64_t w_row, int64_t inner, int columns, const Real* bias,
+                       const Real* addend, int64_t addend_row, Real* c, int64_t c_row) {
+    typedef typename Simd<Real>::V V;
+    constexpr int L = LANES<Real>, AT_ONCE = 4;
+    const int64_t whole = inner / L * L;
+    for (int n0 = 0; n0 < columns; n0 += AT_ONCE) {
+        const int count = columns - n0 < AT_ONCE ? columns - n0 : AT_ONCE;
+        const Real* line[AT_ONCE];
+        for (int j = 0; j < AT_ONCE; j++) line[j] = w + (n0 + (j < count ? j : 0)) * w_row;
+        for (int m = 0; m < rows; m++) {
+            const Real* left = a + m * a_row;
+            V sum[AT_ONCE] = {};
+            for (int64_t k = 0; k < whole; k += L) {
+                const V x = load<Real>(left + k);
+                for (int j = 0; j < AT_ONCE; j++) sum[j] += x * load<Real>(line[j] + k);
+            }
+            for (int j = 0; j < count; j++) {
+                Real total = bias ? bias[n0 + j] : Real(0);
+                if (addend) total += addend[m * addend_row + n0 + j];
+                for (int l = 0; l < L; l++) total += sum[j][l];
+                for (int64_t k = whole; k < inner; k++) total += left[k] * line[j][k];
+                c[m * c_row + n0 + j] = total;
+            }
+        }
+    }
+}
+
 // One line of a panel: `columns` elements, `stride` apart, and zeros up to the block's width.
 template <class Real>
 inline void pack_line(Real* to, const Real* from, int64_t stride, int columns) {

@@ -13,6 +13,9 @@ constexpr int64_t PANEL_BYTES = 512 * 1024;
 template <class Real>
 constexpr int64_t PANELS = PANEL_BYTES / (INNER_CHUNK * BLOCK<Real> * sizeof(Real));
 
+// Multiplications that one thread does sooner than it could call another.
+constexpr int64_t SMALL_PRODUCT = 1 << 17;
+
 constexpr int64_t align64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 // Of each thread: its panels, a tile for the columns at the right edge, and bf16 pairs of TILE rows of a.
@@ -109,8 +112,19 @@ struct Multiplication {
 template <class Kind>
 void multiply(const elman_product* p) {
     typedef typename Kind::Element Real;
+    if constexpr (Kind::pair == 1) {
+        if (p->m <= FEW_ROWS && p->b_row == 1 && p->a_column == 1 && !p->accumulate) {
+            run_parallel(p->n * p->k < SMALL_PRODUCT ? 1 : p->threads, [&](int rank, int ranks) {
+                const int64_t begin = p->n * rank / ranks, end = p->n * (rank + 1) / ranks;
+                multiply_few_rows<Real>((int)p->m, (const Real*)p->a, p->a_row, (const Real*)p->b + begin * p->b_column, p->b_column, p->k,
+                                        (int)(end - begin), p->bias ? (const Real*)p->bias + begin : nullptr, nullptr, 0,
+                                        (Real*)p->c + begin, p->c_row);
+            });
+            return;
+        }
+    }
     const int64_t blocks = (p->n + BLOCK<Real> - 1) / BLOCK<Real>, tiles = (p->m + TILE - 1) / TILE;
-    run_parallel(p->threads, [&](int rank, int ranks) {
+    run_parallel(p->m * p->n * p->k < SMALL_PRODUCT ? 1 : p->threads, [&](int rank, int ranks) {
         // By columns where there are enough, as each panel is then packed once; else by rows.
         const bool by_columns = blocks % ranks == 0 || blocks >= 4 * ranks;
         char* memory = (char*)p->workspace + rank * product_bytes_per_thread<Real>();

@@ -21,6 +21,9 @@ using elman::Stage;
 
 constexpr int64_t MOST_INSTRUCTION_OPERANDS = 3;
 
+// Multiplications of a whole run that one thread does sooner than it could call another.
+constexpr int64_t SMALL_RUN = 1 << 17;
+
 // A list that grows. Not std::vector, whose code would be shared between instruction sets.
 template <class T>
 class List {
@@ -57,7 +60,10 @@ public:
     Sequence(const elman_step& step, const elman_run& run) : step_(step), run_(run) {
         tile_rows_ = run.batch >= 2 * TILE ? TILE : run.batch >= TILE ? TILE / 2 : run.batch > 0 ? (int)run.batch : 1;
         tiles_ = (run.batch + tile_rows_ - 1) / tile_rows_;
-        by_tiles_ = tiles_ >= run.threads;
+        // One step of few rows: packing the weights would take longer than using them.
+        unpacked_ = Kind::pair == 1 && run.steps == 1 && run.batch <= FEW_ROWS && along_rows(step, run);
+        threads_ = multiplications(step) * run.batch * run.steps < SMALL_RUN ? 1 : run.threads;
+        by_tiles_ = tiles_ >= threads_;
         for (int s = 0; s < step.stage_count; s++) {
             const Stage& stage = step.stages[s];
             const int64_t blocks = (stage.width + B - 1) / B;
@@ -65,7 +71,7 @@ public:
             int64_t pairs = 0;
             for (int i = 0; i < stage.product_count; i++) {
                 const Product& product = stage.products[i];
-                panels_.push_back(take(product.pieces * blocks * panel_reals(product.inner) * sizeof(Real)));
+                panels_.push_back(unpacked_ ? 0 : take(product.pieces * blocks * panel_reals(product.inner) * sizeof(Real)));
                 pairs += (product.inner + 1) / 2;
             }
             most_pairs_ = pairs > most_pairs_ ? pairs : most_pairs_;
@@ -84,7 +90,7 @@ public:
         zeros_ = take(zeros_bytes_);
         sums_ = take((int64_t)step.sum_count * most_blocks_ * run.batch * sizeof(Real));
         accumulators_ = take(tiles_ * round_up64(step.accumulators * sizeof(Real) + B * sizeof(Real)));
-        for (int i = 0; i < run.threads; i++) {
+        for (int i = 0; i < threads_; i++) {
             registers_.push_back(take((step.registers + MOST_INSTRUCTION_OPERANDS) * TILE * B * sizeof(Real)));
             places_.push_back(take(step.array_count * (int64_t)(sizeof(Real*) + sizeof(int64_t))));
             lefts_.push_back(Kind::pair == 2 ? take(run.batch * most_pairs_ * 4) : 0);
@@ -94,12 +100,12 @@ public:
     int64_t bytes() const { return bytes_; }
 
     void run() {
-        const int threads = by_tiles_ ? (int)(run_.threads < tiles_ ? run_.threads : tiles_) : run_.threads;
+        const int threads = by_tiles_ ? (int)(threads_ < tiles_ ? threads_ : tiles_) : threads_;
         elman::Barrier barrier;
         for (int i = 0; i < step_.constant_count; i++)
             for (int n = 0; n < B; n++) reals(constants_[i])[n] = (Real)step_.constants[i];
         memset(reals(zeros_), 0, zeros_bytes_);
-        run_parallel(threads, [&](int rank, int ranks) { pack(rank, ranks); });
+        if (!unpacked_) run_parallel(threads, [&](int rank, int ranks) { pack(rank, ranks); });
         run_parallel(threads, [&](int rank, int ranks) { Worker(*this, rank, ranks, barrier).run(); });
         add_accumulators();
     }
@@ -112,6 +118,23 @@ private:
     }
 
     Real* reals(int64_t at) const { return (Real*)((char*)run_.workspace + at); }
+
+    static int64_t multiplications(const elman_step& step) {
+        int64_t count = 0;
+        for (int s = 0; s < step.stage_count; s++)
+            for (int i = 0; i < step.stages[s].product_count; i++) {
+                const Product& product = step.stages[s].products[i];
+                count += (int64_t)product.pieces * step.stages[s].width * product.inner;
+            }
+        return count;
+    }
+
+    static bool along_rows(const elman_step& step, const elman_run& run) {
+        for (int s = 0; s < step.stage_count; s++)
+            for (int i = 0; i < step.stages[s].product_count; i++)
+                if (run.weights[step.stages[s].products[i].weight].column_stride != 1) return false;
+        return true;
+    }
 
     // A panel: the block's bias, then its weights.
     static int64_t panel_reals(int64_t inner) { return (1 + (Kind::pair == 2 ? (inner + 1) / 2 : inner)) * B; }
@@ -189,6 +212,11 @@ private:
             const int32_t kind = step_.arrays[array].kind;
             return kind == ELMAN_CARRY_IN || kind == ELMAN_CARRY_OUT || kind == ELMAN_ROWS;
         }
+
+        struct Place {
+            Real* data;
+            int64_t row;
+        };
 
         // Tiles are dealt out forwards and backwards in turn: the first ones are of the longest sequences.
         bool mine(int64_t tile) const {
@@ -366,6 +394,18 @@ private:
         void make_pairs(const Product&, int64_t) {}
 #endif
 
+        void multiply_unpacked(const Stage& stage, const Product& p, int piece, int64_t block, const Real* left, int64_t left_row, int rows,
+                               Place addend) {
+            const elman_weight& weight = run_.weights[p.weight];
+            const int64_t first = piece * stage.width + block * B;
+            const int columns = stage.width - block * B < B ? (int)(stage.width - block * B) : B;
+            Real* to = registers_ + (int64_t)(p.reg + piece) * TILE * B;
+            multiply_few_rows<Real>(rows, left, left_row, (const Real*)weight.data + first * weight.row_stride, weight.row_stride, p.inner,
+                                    columns, p.bias ? (const Real*)weight.bias + first : nullptr, addend.data, addend.row, to, B);
+            for (int r = 0; r < rows; r++)
+                for (int n = columns; n < B; n++) to[r * B + n] = 0;
+        }
+
         void multiply_tile(const Stage& stage, int product, int64_t block, int64_t blocks, int64_t row, int rows) {
             int64_t pairs_at = 0;
             for (int q = 0; q < stage.product_count; q++) {
@@ -385,6 +425,12 @@ private:
                         addend = find(at, block, row);
                         if (columns < B) addend = stage_in(addend, 0, rows, (int)columns);
                     }
+                    if constexpr (Kind::pair == 1) {
+                        if (s_.unpacked_) {
+                            multiply_unpacked(stage, p, piece, block, left, left_row, rows, addend);
+                            continue;
+                        }
+                    }
                     multiply_panel<Kind>(rows, left, left_row, 1, panel + B, inner, BIAS, panel, addend.data, addend.row,
                                          registers_ + (int64_t)(p.reg + piece) * TILE * B, B);
                 }
@@ -392,10 +438,6 @@ private:
             }
         }
 
-        struct Place {
-            Real* data;
-            int64_t row;
-        };
 
         Place find(const Operand& o, int64_t block, int64_t row) const {
             switch (o.kind) {
@@ -502,7 +544,8 @@ private:
     const elman_step& step_;
     const elman_run& run_;
     int tile_rows_;
-    bool by_tiles_;
+    bool by_tiles_, unpacked_;
+    int threads_;
     int64_t tiles_, bytes_ = 0, most_blocks_ = 1, most_pairs_ = 0, zeros_, zeros_bytes_, sums_, accumulators_;
     List<int64_t> panels_, constants_, buffers_, fresh_, registers_, places_, lefts_;
 };

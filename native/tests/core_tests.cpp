@@ -37,23 +37,25 @@ void test_product(int64_t m, int64_t n, int64_t k, Layout layout, bool accumulat
         p.c = c.data(), p.c_row = c.stride;
         multiply(p, threads);
         if (threads == 1) first = c;
-        expect(same_bits(first.all, c.all), "product %dx%dx%d layout %d real %d precision %d: %d threads give other bits", (int)m,
-               (int)n, (int)k, layout, (int)sizeof(Real), precision, threads);
+        expect(same_bits(first.all, c.all), "product %dx%dx%d layout %d real %d precision %d: %d threads give other bits",
+               (int)m, (int)n, (int)k, layout, (int)sizeof(Real), precision, threads);
     }
     expect(first.guards_hold(), "product %dx%dx%d layout %d: written beyond c", (int)m, (int)n, (int)k, layout);
     double worst = 0;
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++) {
-            double sum = accumulate ? (double)before.all[(i + 1) * before.stride + j] : with_bias ? (double)bias[j] : 0, size = 1;
+            double sum = with_bias ? (double)bias[j] : accumulate ? (double)before.all[(i + 1) * before.stride + j] : 0;
+            double size = 1;
             for (int64_t l = 0; l < k; l++) {
                 const double term = (double)a[i * p.a_row + l * p.a_column] * (double)b[l * p.b_row + j * p.b_column];
                 sum += term, size += term * term;
             }
             const double error = fabs((double)first.at(i, j) - sum) / sqrt(size);
-            worst = error <= worst ? worst : error;  // NaN is the worst
+            if (worst == worst && !(error <= worst)) worst = error;  // NaN is the worst, and stays
         }
-    expect(worst <= tolerance<Real>(precision), "product %dx%dx%d layout %d real %d precision %d accumulate %d bias %d: error %g",
-           (int)m, (int)n, (int)k, layout, (int)sizeof(Real), precision, accumulate, with_bias, worst);
+    expect(worst <= tolerance<Real>(precision),
+           "product %dx%dx%d layout %d real %d precision %d accumulate %d bias %d: error %g", (int)m, (int)n, (int)k,
+           layout, (int)sizeof(Real), precision, accumulate, with_bias, worst);
 }
 
 void test_products() {
@@ -108,7 +110,8 @@ std::vector<Real> applied(int op, const std::vector<Real>& a, const std::vector<
     const elman_array arrays[] = {{(void*)a.data(), 1, nullptr, nullptr, nullptr},
                                   {d.data(), 1, nullptr, nullptr, nullptr},
                                   {(void*)b.data(), 1, nullptr, nullptr, nullptr}};
-    run_steps(step.get(), Schedule((int64_t)a.size(), 1, false, 0, random), sizeof(Real), ELMAN_FULL, 1, arrays, nullptr, nullptr);
+    const Schedule one_step((int64_t)a.size(), 1, false, 0, random);
+    run_steps(step.get(), one_step, sizeof(Real), ELMAN_FULL, 1, arrays, nullptr, nullptr);
     return d;
 }
 
@@ -122,7 +125,7 @@ void test_function(const char* name, int op, long double (*right)(long double), 
     for (size_t i = 0; i < x.size(); i++) {
         const long double wanted = right((long double)x[i]), least = std::numeric_limits<Real>::min();
         const double error = (double)(fabsl((long double)y[i] - wanted) / std::max(fabsl(wanted), least));
-        if (!(error <= worst)) worst = error, at = (double)x[i];
+        if (worst == worst && !(error <= worst)) worst = error, at = (double)x[i];
     }
     if (getenv("ELMAN_TESTS_MEASURE")) printf("%s %s real %d: %.3g at %.9g\n", elman_isa(), name, (int)sizeof(Real), worst, at);
     expect(worst <= tolerance, "%s, real %d: relative error %.3g at %.9g", name, (int)sizeof(Real), worst, at);
@@ -160,11 +163,13 @@ void test_functions() {
     const auto pairs = [&](const char* name, int op, Real (*right)(Real, Real)) {
         const auto d = applied(op, a, b);
         for (size_t i = 0; i < a.size(); i++)
-            expect(fabs(d[i] - right(a[i], b[i])) <= 8 * std::numeric_limits<Real>::epsilon() * (1 + fabs(d[i])), "%s(%.9g, %.9g) is %.9g",
-                   name, (double)a[i], (double)b[i], (double)d[i]);
+            expect(fabs(d[i] - right(a[i], b[i])) <= 8 * std::numeric_limits<Real>::epsilon() * (1 + fabs(d[i])),
+                   "%s(%.9g, %.9g) is %.9g", name, (double)a[i], (double)b[i], (double)d[i]);
     };
-    pairs("add", ELMAN_ADD, [](Real x, Real y) { return x + y; }), pairs("sub", ELMAN_SUB, [](Real x, Real y) { return x - y; });
-    pairs("mul", ELMAN_MUL, [](Real x, Real y) { return x * y; }), pairs("div", ELMAN_DIV, [](Real x, Real y) { return x / y; });
+    pairs("add", ELMAN_ADD, [](Real x, Real y) { return x + y; });
+    pairs("sub", ELMAN_SUB, [](Real x, Real y) { return x - y; });
+    pairs("mul", ELMAN_MUL, [](Real x, Real y) { return x * y; });
+    pairs("div", ELMAN_DIV, [](Real x, Real y) { return x / y; });
     pairs("d_sigmoid", ELMAN_D_SIGMOID, [](Real x, Real y) { return x * y * (1 - y); });
     pairs("d_tanh", ELMAN_D_TANH, [](Real x, Real y) { return x * (1 - y * y); });
     pairs("d_relu", ELMAN_D_RELU, [](Real x, Real y) { return y > 0 ? x : Real(0); });
@@ -185,11 +190,13 @@ bool is_accepted(const std::vector<int32_t>& code, const std::vector<double>& co
 void test_damaged_programs() {
     const std::vector<double> constants(1 << 20);  // as many as a program can ask for
     Random random(7);
-    for (const Program& program : {Elman<float>::program(3, false), Elman<float>::program(3, true), leaky_program(3), softmax_program(3)}) {
+    for (const Program& program :
+         {Elman<float>::program(3, false), Elman<float>::program(3, true), leaky_program(3), softmax_program(3)}) {
         const std::vector<int32_t> code = program.code();
         expect(is_accepted(code, constants), "a valid program is refused");
         for (size_t length = 0; length < code.size(); length++)
-            expect(!is_accepted({code.begin(), code.begin() + length}, constants), "a program cut at %d is accepted", (int)length);
+            expect(!is_accepted({code.begin(), code.begin() + length}, constants), "a program cut at %d is accepted",
+                   (int)length);
         auto longer = code;
         longer.push_back(0);
         expect(!is_accepted(longer, constants), "a program with a number too many is accepted");
@@ -201,8 +208,10 @@ void test_damaged_programs() {
             }
         for (int i = 0; i < 20000 / THIN; i++) {
             auto damaged = code;
-            for (int64_t j = random.below(3); j >= 0; j--)
-                damaged[random.below((int64_t)code.size())] = random.below(4) ? (int32_t)random.below(9) - 1 : (int32_t)(2 * random.number());
+            for (int64_t j = random.below(3); j >= 0; j--) {
+                int32_t& number = damaged[random.below((int64_t)code.size())];
+                number = random.below(4) ? (int32_t)random.below(9) - 1 : (int32_t)(2 * random.number());
+            }
             is_accepted(damaged, constants);
         }
     }
@@ -231,7 +240,8 @@ void test_refused_programs() {
     refused("2^12 pieces of 2^20 columns begin with 3 columns",
             {{{ELMAN_SEQUENCE, 3}}, 1 << 12, 0, {}, {}, {{1 << 20, {{0, 0, 0, 1, 1 << 12, 0, 0, 0, 0}}, {}}}});
     // Valid, if senseless: 2^31 pieces in all.
-    Program many{{{ELMAN_SEQUENCE, 100}}, 1 << 20, 0, {}, {}, {{1, std::vector<Product>(2048, {0, 0, 0, 1, 1 << 20, 0, 0, -1, 0}), {}}}};
+    const std::vector<Product> products(2048, {0, 0, 0, 1, 1 << 20, 0, 0, -1, 0});
+    Program many{{{ELMAN_SEQUENCE, 100}}, 1 << 20, 0, {}, {}, {{1, products, {}}}};
     many.stages[0].products.push_back({0, 0, 0, 1, 100, 0, 0, 0, 0});
     is_accepted(many.code(), constants);
 }

@@ -128,7 +128,8 @@ struct Program {
     std::vector<Stage> stages;
 
     std::vector<int32_t> code() const {
-        std::vector<int32_t> code{(int)arrays.size(), registers, (int)sums.size(), accumulators, (int)constants.size(), (int)stages.size()};
+        std::vector<int32_t> code{(int)arrays.size(), registers, (int)sums.size(), accumulators, (int)constants.size(),
+                                  (int)stages.size()};
         const auto add = [&](std::initializer_list<int> numbers) { code.insert(code.end(), numbers); };
         for (const Form& f : arrays) add({f.kind, f.columns});
         for (const Sum& s : sums) add({s.array, s.column});
@@ -169,8 +170,8 @@ struct Schedule {
     }
 };
 
-void run_steps(const elman_step* step, const Schedule& schedule, int real_bytes, int precision, int threads, const elman_array* arrays,
-               const elman_weight* weights, void* accumulators) {
+void run_steps(const elman_step* step, const Schedule& schedule, int real_bytes, int precision, int threads,
+               const elman_array* arrays, const elman_weight* weights, void* accumulators) {
     elman_run run{};
     run.real_bytes = real_bytes, run.precision = precision, run.backwards = schedule.backwards, run.threads = threads;
     run.steps = schedule.steps(), run.batch = schedule.batch();
@@ -222,7 +223,8 @@ void expect_close(const std::vector<Real>& given, const std::vector<double>& rig
 
 std::string describe(const char* name, int real_bytes, int precision, int width, const Schedule& s) {
     std::ostringstream text;
-    text << name << ", real " << real_bytes << ", precision " << precision << ", width " << width << ", batch " << s.batch() << ", rows";
+    text << name << ", real " << real_bytes << ", precision " << precision << ", width " << width << ", batch " << s.batch();
+    text << ", rows";
     for (int64_t rows : s.rows) text << " " << rows;
     text << (s.reset.empty() ? "" : ", resets") << (s.backwards ? ", backwards" : "");
     return text.str();

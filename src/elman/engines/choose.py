@@ -31,6 +31,7 @@ def resolve(engine: Engine | str, cell: Cell, like: Tensor | None = None, all_st
         return wanted
     refusals = {Engine.NATIVE: native.why_not(cell, like), Engine.TORCH: fused.why_not(cell, all_states)}
     if wanted is Engine.AUTO:
+        native.say_once_if_missing()
         return next((able for able, refusal in refusals.items() if refusal is None), Engine.REFERENCE)
     if refusals[wanted]:
         raise EngineError(f"engine={str(wanted)!r} can't serve: {refusals[wanted]}. Use engine='auto' or 'reference'.")

@@ -7,6 +7,7 @@ forward mode, `torch.func`'s transforms, goes through the reference engine by it
 """
 
 import threading
+import warnings
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -29,6 +30,8 @@ except ImportError as error:
 else:
     from elman.engines import operators
 
+    _missing = ""
+
 _FULL, _BF16, _BF16X3 = range(3)
 _PRECISIONS = {"highest": _FULL, "high": _BF16X3, "medium": _BF16}
 _DTYPES = (torch.float32, torch.float64)
@@ -40,15 +43,30 @@ _lock = threading.Lock()
 def why_not(cell: Cell, like: Tensor | None = None) -> str | None:
     """The reason why this engine can't run `cell` on tensors such as `like`, or None if it can."""
     if _native is None:
-        return (
-            f"the native core is not installed ({_missing}); where there is a C++ compiler, "
-            "`pip install --force-reinstall --no-deps elman` builds it"
-        )
+        return _how_to_get()
     if like is not None and like.device.type not in {"cpu", "meta"}:
         return f"it runs on a CPU, and the weights are on {like.device}"
     if like is not None and like.dtype not in _DTYPES:
         return f"it computes in float32 or float64, and the weights are {like.dtype}"
     return _untraceable(cell)
+
+
+def say_once_if_missing() -> None:
+    """Warn, the first time, that networks run slower than they could."""
+    if _native is None and not torch.compiler.is_compiling():
+        _warn_of_missing()
+
+
+@cache
+def _warn_of_missing() -> None:
+    warnings.warn(f"elman runs by PyTorch's layers, which are slower on a CPU: {_how_to_get()}.", stacklevel=2)
+
+
+def _how_to_get() -> str:
+    return (
+        f"the native core is not installed ({_missing}); where there is a C++ compiler, "
+        "`pip install --force-reinstall --no-deps elman` builds it"
+    )
 
 
 def instruction_set() -> str | None:
