@@ -117,7 +117,7 @@ class Step {
 public:
     Step(const std::vector<int32_t>& code, const std::vector<double>& constants) {
         const char* why = "";
-        step_ = elman_step_new(code.data(), (int64_t)code.size(), constants.data(), &why);
+        step_ = elman_step_new(code.data(), (int64_t)code.size(), constants.data(), (int64_t)constants.size(), &why);
         if (!step_) throw std::invalid_argument(why);
     }
     Step(const Step&) = delete;

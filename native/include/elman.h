@@ -64,7 +64,8 @@ typedef enum {
 typedef struct elman_step elman_step;
 
 /* Reads a program. NULL if it isn't one: then `*why` (never NULL) points to a constant sentence. Free with elman_step_free. */
-ELMAN_API elman_step* elman_step_new(const int32_t* code, int64_t length, const double* constants, const char** why);
+ELMAN_API elman_step* elman_step_new(const int32_t* code, int64_t length, const double* constants, int64_t constant_count,
+                                     const char** why);
 ELMAN_API void elman_step_free(elman_step* step);
 
 /* ---- running a step over time ------------------------------------------------------------------------------------- */
@@ -110,7 +111,8 @@ ELMAN_API void elman_steps(const elman_step* step, const elman_run* run);
 typedef struct {
     int32_t real_bytes, precision, threads, accumulate; /* accumulate: c += product instead of c = product */
     int64_t m, n, k;
-    const void *a, *b, *bias;  /* a(i,l) at i*a_row + l*a_column;  b(l,j) at l*b_row + j*b_column;  bias (n) or NULL */
+    const void *a, *b, *bias;  /* a(i,l) at i*a_row + l*a_column;  b(l,j) at l*b_row + j*b_column;  bias (n) or NULL;
+                                  not with accumulate */
     int64_t a_row, a_column, b_row, b_column, c_row;
     void* c;                   /* (m, n), rows c_row apart; overlaps nothing */
     void* workspace;           /* 64-byte aligned, elman_product_workspace() bytes */

@@ -1,7 +1,7 @@
 // Reads a program and checks that no operand lies outside of what is declared: a program may come out of a file.
 #include "step.h"
 
-#include <new>
+#include <stdlib.h>
 
 #include "../include/elman.h"
 
@@ -42,7 +42,10 @@ private:
 
 bool within(int32_t index, int32_t count) { return index >= 0 && index < count; }
 
-void check_columns(Reader& in, const elman_step& step, int32_t array, int32_t column, int32_t columns) {
+// Of a product; and products, and instructions, of a stage: far more than any cell has, and little enough to look at each beside each.
+constexpr int32_t MOST_PIECES = 1 << 10, MOST_PRODUCTS = 1 << 6, MOST_INSTRUCTIONS = 1 << 12;
+
+void check_columns(Reader& in, const elman_step& step, int32_t array, int32_t column, int64_t columns) {
     if (!within(array, step.array_count)) in.fail("an operand names an array that is not declared");
     else if (column < 0 || column > step.arrays[array].columns - columns) in.fail("an operand lies beyond its array's columns");
 }
@@ -62,13 +65,17 @@ void check_source(Reader& in, const elman_step& step, const Operand& o, int32_t 
     in.fail("an operand is of no known kind or not declared");
 }
 
+void check_writable(Reader& in, const elman_step& step, int32_t array) {
+    if (in.why) return;
+    const int32_t kind = step.arrays[array].kind;
+    if (kind == ELMAN_BEFORE || kind == ELMAN_CARRY_IN || kind == ELMAN_SHARED) in.fail("a target is an array that is read only");
+}
+
 void check_target(Reader& in, const elman_step& step, const Operand& o, int32_t width) {
     if (o.kind == ELMAN_REGISTER && within(o.index, step.registers)) return;
     if (o.kind != ELMAN_ARRAY) return in.fail("a target is neither a register nor an array");
     check_columns(in, step, o.index, o.column, width);
-    if (in.why) return;
-    const int32_t kind = step.arrays[o.index].kind;
-    if (kind == ELMAN_BEFORE || kind == ELMAN_CARRY_IN || kind == ELMAN_SHARED) in.fail("a target is an array that is read only");
+    check_writable(in, step, o.index);
 }
 
 bool takes_two(int32_t op) {
@@ -87,16 +94,16 @@ Instruction instruction(Reader& in, const elman_step& step, Stage& stage) {
     if (i.op >= ELMAN_OPS) in.fail("an operation is not known");
     if (in.why) return i;
     check_source(in, step, i.a, i.op == ELMAN_SPREAD ? 1 : stage.width);
+    if (!takes_two(i.op) && i.b.kind != ELMAN_NONE) in.fail("an operation of one operand has two");
     if (i.op == ELMAN_ROW_SUM) {
         if (i.target.kind != ELMAN_SUM || !within(i.target.index, step.sum_count)) in.fail("a row sum is not declared");
         else stage.sums[stage.sum_count++] = i.target.index;
     } else if (i.op == ELMAN_ACCUMULATE) {
-        if (i.target.column < 0 || i.target.column > step.accumulators - stage.width) in.fail("an accumulator is not declared");
+        if (i.target.kind != ELMAN_NONE || i.target.column < 0 || i.target.column > step.accumulators - stage.width) in.fail("an accumulator is not declared");
     } else {
         check_target(in, step, i.target, stage.width);
         if (i.op == ELMAN_SPREAD && i.a.kind != ELMAN_ARRAY) in.fail("only a column of an array can be spread");
         else if (takes_two(i.op)) check_source(in, step, i.b, stage.width);
-        else if (i.b.kind != ELMAN_NONE) in.fail("an operation of one operand has two");
     }
     return i;
 }
@@ -108,12 +115,13 @@ Product product(Reader& in, elman_step& step, int32_t width) {
     p.column = in.number(0, "a product has no input");
     p.inner = in.number(1, "a product has no inner size");
     p.pieces = in.number(1, "a product has no pieces");
+    if (p.pieces > MOST_PIECES) in.fail("a product has too many pieces");
     p.reg = in.number(0, "a product has no target");
     p.bias = in.number(0, "a product's bias is neither 0 nor 1");
     p.addend = in.number();
     p.addend_column = in.number(0, "an addend lies beyond its array's columns");
     if (in.why) return p;
-    if (p.addend != -1) check_columns(in, step, p.addend, p.addend_column, p.pieces * width);
+    if (p.addend != -1) check_columns(in, step, p.addend, p.addend_column, (int64_t)p.pieces * width);
     if (p.reg > step.registers - p.pieces) in.fail("a product's registers are not declared");
     check_columns(in, step, p.array, p.column, p.inner);
     return p;
@@ -121,8 +129,10 @@ Product product(Reader& in, elman_step& step, int32_t width) {
 
 // Cleared, so that a program that breaks off can be freed.
 template <class T>
-T* array_of(int32_t count) {
-    return new T[count > 0 ? count : 1]();
+T* array_of(Reader& in, int64_t count) {
+    T* array = (T*)calloc(count > 0 ? count : 1, sizeof(T));
+    if (!array) in.fail("there is no memory left");
+    return array;
 }
 
 void touch(const elman_step& step, Stage& stage, const Operand& o, bool write) {
@@ -137,14 +147,15 @@ Stage stage(Reader& in, elman_step& step) {
     stage.width = in.number(1, "a stage has no width");
     stage.product_count = in.number(0, "a count is negative");
     stage.instruction_count = in.number(0, "a count is negative");
+    if (stage.product_count > MOST_PRODUCTS || stage.instruction_count > MOST_INSTRUCTIONS) in.fail("a stage is too long");
     if (in.why) stage.product_count = stage.instruction_count = 0;
-    stage.products = array_of<Product>(stage.product_count);
+    stage.products = array_of<Product>(in, stage.product_count);
     for (int32_t i = 0; i < stage.product_count && !in.why; i++) stage.products[i] = product(in, step, stage.width);
-    stage.instructions = array_of<Instruction>(stage.instruction_count);
-    stage.sums = array_of<int32_t>(stage.instruction_count);
-    int32_t pieces = 0;
-    for (int32_t i = 0; i < stage.product_count; i++) pieces += stage.products[i].pieces;
-    stage.touches = array_of<Touch>(pieces + 3 * stage.instruction_count);
+    stage.instructions = array_of<Instruction>(in, stage.instruction_count);
+    stage.sums = array_of<int32_t>(in, stage.instruction_count);
+    int64_t pieces = 0;
+    for (int32_t i = 0; i < stage.product_count && !in.why; i++) pieces += stage.products[i].addend >= 0 ? stage.products[i].pieces : 0;
+    stage.touches = array_of<Touch>(in, pieces + 3 * stage.instruction_count);
     for (int32_t i = 0; i < stage.instruction_count && !in.why; i++) stage.instructions[i] = instruction(in, step, stage);
     for (int32_t i = 0; i < stage.product_count && !in.why; i++)
         for (int32_t piece = 0; stage.products[i].addend >= 0 && piece < stage.products[i].pieces; piece++)
@@ -159,17 +170,18 @@ Stage stage(Reader& in, elman_step& step) {
     return stage;
 }
 
-void read(Reader& in, elman_step& step, const double* constants) {
+void read(Reader& in, elman_step& step, const double* constants, int64_t constant_count) {
     int32_t count[6];
     for (int32_t& c : count) c = in.number(0, "a count is negative");
+    if (count[4] != constant_count) in.fail("the program has another number of constants");
     if (in.why) return;
     step.array_count = count[0], step.registers = count[1], step.sum_count = count[2], step.accumulators = count[3];
     step.constant_count = count[4], step.stage_count = count[5];
-    step.arrays = array_of<ArrayForm>(count[0]);
-    step.sums = array_of<RowSum>(count[2]);
-    step.constants = array_of<double>(count[4]);
-    step.stages = array_of<Stage>(count[5]);
-    for (int32_t i = 0; i < step.constant_count; i++) step.constants[i] = constants[i];
+    step.arrays = array_of<ArrayForm>(in, count[0]);
+    step.sums = array_of<RowSum>(in, count[2]);
+    step.constants = array_of<double>(in, count[4]);
+    step.stages = array_of<Stage>(in, count[5]);
+    for (int32_t i = 0; i < step.constant_count && !in.why; i++) step.constants[i] = constants[i];
     for (int32_t i = 0; i < step.array_count && !in.why; i++) {
         const int32_t kind = in.number(0, "an array is of no known kind"), columns = in.number(1, "an array has no columns");
         if (kind > ELMAN_ROWS) in.fail("an array is of no known kind");
@@ -182,6 +194,7 @@ void read(Reader& in, elman_step& step, const double* constants) {
         step.sums[i].array = in.number();
         step.sums[i].column = in.number();
         check_columns(in, step, step.sums[i].array, step.sums[i].column, 1);
+        check_writable(in, step, step.sums[i].array);
     }
     for (int32_t s = 0; s < step.stage_count && !in.why; s++) step.stages[s] = stage(in, step);
     if (!in.at_end()) in.fail("numbers follow the program's end");
@@ -189,14 +202,14 @@ void read(Reader& in, elman_step& step, const double* constants) {
 
 }  // namespace
 
-elman_step* elman_step_new(const int32_t* code, int64_t length, const double* constants, const char** why) {
+elman_step* elman_step_new(const int32_t* code, int64_t length, const double* constants, int64_t constant_count, const char** why) {
     Reader in(code, length);
-    auto* step = new (std::nothrow) elman_step();
+    auto* step = (elman_step*)calloc(1, sizeof(elman_step));
     if (!step) {
         *why = "there is no memory left";
         return nullptr;
     }
-    read(in, *step, constants);
+    read(in, *step, constants, constant_count);
     if (!in.why) return step;
     *why = in.why;
     elman_step_free(step);
@@ -206,14 +219,14 @@ elman_step* elman_step_new(const int32_t* code, int64_t length, const double* co
 void elman_step_free(elman_step* step) {
     if (!step) return;
     for (int32_t s = 0; step->stages && s < step->stage_count; s++) {
-        delete[] step->stages[s].products;
-        delete[] step->stages[s].instructions;
-        delete[] step->stages[s].sums;
-        delete[] step->stages[s].touches;
+        free(step->stages[s].products);
+        free(step->stages[s].instructions);
+        free(step->stages[s].sums);
+        free(step->stages[s].touches);
     }
-    delete[] step->arrays;
-    delete[] step->sums;
-    delete[] step->constants;
-    delete[] step->stages;
-    delete step;
+    free(step->arrays);
+    free(step->sums);
+    free(step->constants);
+    free(step->stages);
+    free(step);
 }

@@ -188,7 +188,7 @@ public:
     explicit Step(const Program& program) {
         const char* why = "";
         const auto code = program.code();
-        step_ = elman_step_new(code.data(), (int64_t)code.size(), program.constants.data(), &why);
+        step_ = elman_step_new(code.data(), (int64_t)code.size(), program.constants.data(), (int64_t)program.constants.size(), &why);
         if (step_) return;
         printf("a valid program is refused: %s\n", why);
         exit(1);

@@ -257,6 +257,8 @@ def by(case: Case, engine: Engine, x: Tensor, weight_hh: Tensor | None = None, l
     return torch.cat([y.flatten(), *(s.flatten() for s in last)])
 
 
+# PyTorch itself makes its rules of forward mode by torch.jit.script.
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
 @pytest.mark.parametrize("lengths", [None, torch.tensor([3, 0])], ids=["whole", "lengths"])
 @every_cell
 def test_transforms_of_functions_agree_with_the_reference(cell: Cell, lengths: Tensor | None) -> None:
@@ -431,3 +433,25 @@ def test_the_operator_is_the_one_that_layers_call() -> None:
         direct, dispatched = operators.scan(*given.values()), torch.ops.elman.scan(*given.values())
 
     assert all(torch.equal(a, b) for a, b in zip(direct, dispatched, strict=True))
+
+
+@pytest.mark.parametrize("wrong", ["dy", "dlast", "rows_y", "rows_states", "kept"])
+@pytest.mark.parametrize("how", ["width", "rows", "dtype"])
+def test_a_wrong_call_of_the_backward_operator_is_an_error_and_no_crash(wrong: str, how: str) -> None:
+    """Autograd never makes one; a program that calls it directly may."""
+    given = arguments(small_case(CELLS["lstm"]), keep=True)
+    y, last, states, _, kept = torch.ops.elman.scan(*given.values())
+    given.pop("keep")
+    head = {"dy": y.detach(), "dlast": last.detach(), "dstates": None}
+    saved = {"rows_y": y.detach(), "rows_states": states.detach(), "kept": kept}
+    before = [name for name in given if name not in {"programs", "reverse", "precision"}]
+    call = (
+        head
+        | {name: given[name] for name in before}
+        | saved
+        | {n: given[n] for n in ("programs", "reverse", "precision")}
+    )
+    change = {"width": lambda t: t[..., :1], "rows": lambda t: t[:-1], "dtype": lambda t: t.float()}[how]
+
+    with torch.no_grad(), pytest.raises(ShapeError, match=wrong):
+        torch.ops.elman.scan_backward(*(call | {wrong: change(call[wrong])}).values())

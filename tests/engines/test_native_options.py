@@ -150,13 +150,7 @@ def outcome(case: Any, engine: Engine, lengths: list[int] | None, reset: Tensor 
 @every_cell_and_engine
 def test_computed_again_it_is_the_same(make_cell: Callable[[int], Cell], engine: Engine) -> None:
     """recompute=True changes neither values nor gradients: lengths, resets, both directions, chunks of any number."""
-    for steps, reverse, padded in [
-        (0, False, True),
-        (1, True, False),
-        (16, False, True),
-        (33, True, True),
-        (70, False, True),
-    ]:
+    for steps, reverse, padded in [(0, False, True), (33, True, True), (70, False, False)]:
         case = random_case(make_cell(3), steps, batch=3, features=2, seed=steps, device="cpu")
         lengths = [steps, steps // 3, 0] if padded else None
         places = {(t, b) for t, b in [(0, 0), (16, 1), (17, 0), (40, 0)] if t < steps}

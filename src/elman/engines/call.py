@@ -72,23 +72,31 @@ def _check(
     reset: Tensor | None,
 ) -> None:
     """Raise `ShapeError` unless all shapes and dtypes are those of the programs: the core reads memory as it is told to."""
+    if x.dim() != 3 or x.dtype not in (torch.float32, torch.float64):
+        raise ShapeError(
+            f"x has shape {tuple(x.shape)} and dtype {x.dtype}: give (T, B, D), torch.float32 or torch.float64."
+        )
     steps, batch = x.shape[:2]
     size = sum(width for _, width in plan.states)
-    features = weights["weight_ih"].shape[1] if plan.projected else plan.u_width
-    shapes = plan.weight_shapes | {"weight_ih": (plan.u_width, features)}
-    found = {"x": x, "state": state, "fresh": fresh, "lengths": lengths, "reset": reset, **weights}
-    shapes |= {
+    matrix = weights.get("weight_ih")
+    features = matrix.shape[-1] if plan.projected and matrix is not None else plan.u_width
+    shapes = plan.weight_shapes | {
+        "weight_ih": (plan.u_width, features),
         "x": (steps, batch, features),
         "state": (batch, size),
-        "fresh": (size,),
-        "lengths": (batch,),
-        "reset": (steps, batch),
     }
-    for name, array in found.items():
-        dtype = {"lengths": torch.int64, "reset": torch.bool}.get(name, x.dtype)
-        if array is not None and (tuple(array.shape) != tuple(shapes[name]) or array.dtype != dtype):
+    shapes |= {"fresh": (size,), "lengths": (batch,), "reset": (steps, batch)}
+    given = {"x": x, "state": state, "fresh": fresh, "lengths": lengths, "reset": reset, **weights}
+    require({name: (array, shapes[name]) for name, array in given.items()}, x.dtype)
+
+
+def require(arrays: dict[str, tuple[Tensor | None, tuple[int, ...]]], dtype: torch.dtype) -> None:
+    """Raise `ShapeError` unless each array that is there has its shape and dtype; flags and lengths have one of their own."""
+    for name, (array, shape) in arrays.items():
+        wanted = {"lengths": torch.int64, "reset": torch.bool}.get(name, dtype)
+        if array is not None and (tuple(array.shape) != tuple(shape) or array.dtype != wanted):
             raise ShapeError(
-                f"{name} has shape {tuple(array.shape)} and dtype {array.dtype}: give {tuple(shapes[name])} and {dtype}."
+                f"{name} has shape {tuple(array.shape)} and dtype {array.dtype}: give {tuple(shape)} and {wanted}."
             )
 
 
@@ -109,7 +117,10 @@ class Call:
     ) -> None:
         self.compiled = compiled(programs)
         self.plan = self.compiled.programs
-        self.weights = {name: w.contiguous() for name, w in zip(self.compiled.weights, weights, strict=True)}
+        names = self.compiled.weights
+        if len(weights) != len(names):
+            raise ShapeError(f"{len(weights)} weights were given: give {len(names)}, {', '.join(names)}.")
+        self.weights = {name: w.contiguous() for name, w in zip(names, weights, strict=True)}
         _check(self.plan, self.weights, x, state, fresh, lengths, reset)
         self.layout: Layout = layout_of(x.shape[0], x.shape[1], lengths, reverse)
         self.x_rows = self.layout.gather(x).contiguous()

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elman.engines.call import Array, Call, compiled
+from elman.engines.call import Array, Call, compiled, require
 from elman.engines.memory import empty
 from elman.programs import CellPrograms
 
@@ -155,6 +155,8 @@ def scan_backward(
     lengths. Gives the gradients of x, state and the weights."""
     call = Call(x, weights, state, fresh, lengths, reset, programs, reverse, precision)
     plan, layout = call.plan, call.layout
+    given = {"dy": dy, "dlast": dlast, "dstates": dstates, "rows_y": rows_y, "rows_states": rows_states, "kept": kept}
+    _check_gradients(call, given, x, lengths is not None)
     if layout.rows == 0:
         dstate = torch.zeros_like(state) if dlast is None else dlast.clone()
         return torch.zeros_like(x), dstate, [torch.zeros_like(weight) for weight in weights]
@@ -213,6 +215,24 @@ def scan_backward(
     dstate = layout.unsort(torch.cat([finals[name] for name, _ in plan.states], dim=1))
     found = [torch.zeros_like(call.weights[name]) if d is None else d for name, d in dweights.items()]
     return dx, dstate, found
+
+
+def _check_gradients(call: Call, given: dict[str, Tensor | None], x: Tensor, packed: bool) -> None:
+    """Raise `ShapeError` unless these are gradients of the results of `scan`, and what it kept."""
+    plan, (steps, batch) = call.plan, x.shape[:2]
+    own_width = sum(width for _, width in plan.sequences)
+    rows = (call.layout.rows,) if packed else (steps, batch)
+    shapes = {
+        "dy": (steps, batch, plan.y_width),
+        "dlast": (batch, sum(width for _, width in plan.states)),
+        "dstates": (steps, batch, own_width),
+        "rows_y": (*rows, plan.y_width),
+        "rows_states": (*rows, own_width),
+        "kept": (call.layout.rows, plan.kept_width),
+    }
+    # States that are no results have no gradient: what stands there isn't read.
+    asked = {name: (array, shapes[name]) for name, array in given.items() if plan.all_states or name != "dstates"}
+    require(asked, x.dtype)
 
 
 def _scan_backward_fake(
