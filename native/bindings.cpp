@@ -6,7 +6,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <cstdlib>
-#include <map>
+#include <list>
 #include <mutex>
 #include <new>
 #include <stdexcept>
@@ -34,12 +34,15 @@ public:
         *size = (bytes + ROUND - 1) / ROUND * ROUND;
         std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
         if (lock) {
-            auto found = idle_.lower_bound(*size);
-            if (found != idle_.end() && found->first <= *size + *size / 4) {
-                void* memory = found->second;
-                *size = found->first;
+            // The smallest that is large enough, unless it is much too large.
+            auto best = idle_.end();
+            for (auto block = idle_.begin(); block != idle_.end(); ++block)
+                if (block->size >= *size && block->size <= *size + *size / 4 && (best == idle_.end() || block->size < best->size)) best = block;
+            if (best != idle_.end()) {
+                void* memory = best->memory;
+                *size = best->size;
                 idle_bytes_ -= *size;
-                idle_.erase(found);
+                idle_.erase(best);
                 return memory;
             }
         }
@@ -53,18 +56,25 @@ public:
 
     void give_back(void* memory, int64_t size) {
         std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
-        if (lock && idle_bytes_ + size <= MOST_IDLE) {
-            idle_.emplace(size, memory);
-            idle_bytes_ += size;
-        } else {
-            std::free(memory);
+        if (!lock || size > MOST_IDLE) return std::free(memory);
+        idle_.push_back({memory, size});
+        idle_bytes_ += size;
+        // Those that nobody has asked for longest go first.
+        while (idle_bytes_ > MOST_IDLE) {
+            idle_bytes_ -= idle_.front().size;
+            std::free(idle_.front().memory);
+            idle_.pop_front();
         }
     }
 
 private:
     static constexpr int64_t ROUND = 2 << 20, MOST_IDLE = 512 << 20;
+    struct Block {
+        void* memory;
+        int64_t size;
+    };
     std::mutex mutex_;
-    std::multimap<int64_t, void*> idle_;
+    std::list<Block> idle_;  // in the order in which they came back
     int64_t idle_bytes_ = 0;
 };
 

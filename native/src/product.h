@@ -125,8 +125,8 @@ void multiply(const elman_product* p) {
     }
     const int64_t blocks = (p->n + BLOCK<Real> - 1) / BLOCK<Real>, tiles = (p->m + TILE - 1) / TILE;
     run_parallel(p->m * p->n * p->k < SMALL_PRODUCT ? 1 : p->threads, [&](int rank, int ranks) {
-        // By columns where there are enough, as each panel is then packed once; else by rows.
-        const bool by_columns = blocks % ranks == 0 || blocks >= 4 * ranks;
+        // By columns where each thread gets many, as each panel is then packed once; else by rows, each of which then meets them all.
+        const bool by_columns = blocks >= 8 * ranks || tiles < ranks;
         char* memory = (char*)p->workspace + rank * product_bytes_per_thread<Real>();
         const Multiplication<Kind> work{*p};
         if (by_columns) {
