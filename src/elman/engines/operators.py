@@ -206,15 +206,20 @@ def scan_backward(
     if plan.projected:
         call.add_product(dweights, "weight_ih", 0, du, [(0, layout.rows, call.x_rows, 0)])
         dx_rows = call.multiply(du, call.weights["weight_ih"], transposed=False)
-    for part in plan.sums:
-        target = dweights[part.weight]
-        if target is None:
-            target = dweights[part.weight] = torch.zeros_like(call.weights[part.weight])
-        target[part.column : part.column + part.width] += sums[part.accumulator : part.accumulator + part.width]
+    _add_sums(plan, sums, dweights, call.weights)
     dx = layout.scatter(dx_rows)
     dstate = layout.unsort(torch.cat([finals[name] for name, _ in plan.states], dim=1))
     found = [torch.zeros_like(call.weights[name]) if d is None else d for name, d in dweights.items()]
     return dx, dstate, found
+
+
+def _add_sums(plan: CellPrograms, sums: Tensor, dweights: dict[str, Tensor | None], weights: dict[str, Tensor]) -> None:
+    """Gradients of vectors: sums over all rows, which the core has made."""
+    for part in plan.sums:
+        target = dweights[part.weight]
+        if target is None:
+            target = dweights[part.weight] = torch.zeros_like(weights[part.weight])
+        target[part.column : part.column + part.width] += sums[part.accumulator : part.accumulator + part.width]
 
 
 def _check_gradients(call: Call, given: dict[str, Tensor | None], x: Tensor, packed: bool) -> None:
