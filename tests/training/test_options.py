@@ -30,7 +30,7 @@ _OUT_OF_RANGE: dict[str, list[Any]] = {
     "cell": ["rnn", "LSTM", ""],
     "tokenizer": ["chars", ""],
     "device": ["gpu"],
-    "engine": ["native"],
+    "engine": ["quantum"],
     "precision": ["fp16"],
 }
 
