@@ -239,7 +239,7 @@ private:
             }
         }
 
-        void wait() {
+        void wait() const {
             if (!s_.by_tiles_) barrier_.wait(threads_);
         }
 
@@ -438,7 +438,6 @@ private:
             }
         }
 
-
         Place find(const Operand& o, int64_t block, int64_t row) const {
             switch (o.kind) {
                 case ELMAN_REGISTER: return {registers_ + (int64_t)o.index * TILE * B, B};
@@ -522,11 +521,7 @@ private:
             for (int64_t tile = 0; tile < s_.tiles_; tile++)
                 if (s_.by_tiles_ ? mine(tile) : rank_ == 0)
                     memset(s_.reals(s_.accumulators_) + tile * s_.accumulator_stride(), 0, s_.accumulator_stride() * sizeof(Real));
-            barrier_if_shared();
-        }
-
-        void barrier_if_shared() const {
-            if (!s_.by_tiles_) barrier_.wait(threads_);
+            wait();
         }
 
         const Sequence& s_;

@@ -6,6 +6,7 @@ has no faster products of that precision, they are made in full. What the core h
 forward mode, `torch.func`'s transforms, goes through the reference engine by itself.
 """
 
+import os
 import threading
 import warnings
 from collections.abc import Sequence
@@ -31,6 +32,13 @@ else:
     from elman.engines import operators
 
     _missing = ""
+    _wanted = os.environ.get("ELMAN_ISA")
+    if _wanted and _wanted not in _native.isas().split():
+        warnings.warn(
+            f"ELMAN_ISA={_wanted!r} is not an instruction set that this machine has: choose from "
+            f"{', '.join(_native.isas().split())}. {_native.isa()} is used.",
+            stacklevel=2,
+        )
 
 _FULL, _BF16, _BF16X3 = range(3)
 _PRECISIONS = {"highest": _FULL, "high": _BF16X3, "medium": _BF16}
@@ -189,7 +197,6 @@ def _save(ctx: Any, inputs: tuple, output: tuple) -> None:
     y, _, states, rows, kept = output
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(rows, kept)
-    ctx.weight_count = len(weights)
     ctx.facts = (text, reverse, precision)
     ctx.save_for_backward(x, state, fresh, lengths, reset, y, states, rows, kept, *weights)
 
