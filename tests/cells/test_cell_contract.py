@@ -94,8 +94,8 @@ def test_map_state_refuses_states_of_different_cells() -> None:
 
 
 def test_unknown_nonlinearity_is_named_with_the_known_ones() -> None:
-    with pytest.raises(OptionError, match=r"nonlinearity='sigmoid' is not known: choose 'tanh' or 'relu'"):
-        ElmanCell(3, nonlinearity="sigmoid")
+    with pytest.raises(OptionError, match=r"nonlinearity='sine' is not known: choose from tanh, relu"):
+        ElmanCell(3, nonlinearity="sine")
 
 
 @pytest.mark.parametrize("size", [3, 4, -1])

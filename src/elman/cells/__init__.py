@@ -1,11 +1,14 @@
 """One file a cell: equations, citation, variant, gate order, initialisers, and one `step`."""
 
-from elman.cells.cell import Cell, State, Weights, check_size, map_state
+from elman.cells.cell import ALL_INNER_OPTIONS, Cell, Mask, Masks, State, Weights, check_size, map_state
 from elman.cells.elman import ElmanCell, ElmanState
 from elman.cells.gru import GRUCell, GRUState
 from elman.cells.lstm import LSTMCell, LSTMState
+from elman.cells.registry import CELLS, cell_named, cell_options
 
 __all__ = [
+    "ALL_INNER_OPTIONS",
+    "CELLS",
     "Cell",
     "ElmanCell",
     "ElmanState",
@@ -13,8 +16,12 @@ __all__ = [
     "GRUState",
     "LSTMCell",
     "LSTMState",
+    "Mask",
+    "Masks",
     "State",
     "Weights",
+    "cell_named",
+    "cell_options",
     "check_size",
     "map_state",
 ]

@@ -1,6 +1,6 @@
 """The Elman network's cell.
 
-    h_t = f(W x_t + b_ih + U h_{t-1} + b_hh)        f is tanh or ReLU
+    h_t = f(W x_t + b_ih + U h_{t-1} + b_hh)        f is tanh, ReLU or another activation
     y_t = h_t
 
 Source: J. L. Elman, "Finding structure in time", Cognitive Science 14 (1990). The paper's f is the logistic function;
@@ -18,11 +18,8 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from elman.axes import Float, Tensor
-from elman.cells.cell import Cell, Weights
-from elman.cells.operations import affine, relu, tanh
-from elman.errors import OptionError
-
-_NONLINEARITIES = {"tanh": tanh, "relu": relu}
+from elman.cells.cell import ALL_INNER_OPTIONS, Cell, Weights
+from elman.cells.operations import activation
 
 
 class ElmanState(NamedTuple):
@@ -38,18 +35,19 @@ class ElmanCell(Cell):
     nonlinearity: str = "tanh"
 
     name: ClassVar[str] = "elman"
+    title: ClassVar[str] = "Elman network"
+    citation: ClassVar[str] = "Elman 1990, Cognitive Science 14"
     gates: ClassVar[tuple[str, ...]] = ("h",)
+    inner_options: ClassVar[frozenset[str]] = ALL_INNER_OPTIONS
     state_type: ClassVar = ElmanState
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.nonlinearity not in _NONLINEARITIES:
-            known = " or ".join(repr(name) for name in _NONLINEARITIES)
-            raise OptionError(f"nonlinearity={self.nonlinearity!r} is not known: choose {known}.")
+        activation(self.nonlinearity)
 
     def step(
         self, weights: Weights, u_BG: Float[Tensor, "B H"], state: ElmanState
     ) -> tuple[Float[Tensor, "B H"], ElmanState]:
-        f = _NONLINEARITIES[self.nonlinearity]
-        h_BH = f(u_BG + affine(state.h, weights["weight_hh"], weights.get("bias_hh")))
+        f = activation(self.nonlinearity)
+        h_BH = self.candidate(weights, f(self.inputs(weights, u_BG) + self.recur(weights, state.h)))
         return h_BH, ElmanState(h_BH)

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from elman.axes import Float, Tensor
-from elman.cells.cell import Cell, Weights
-from elman.cells.operations import affine, sigmoid, split, split_rows, tanh
+from elman.cells.cell import ALL_INNER_OPTIONS, Cell, Weights
+from elman.cells.operations import sigmoid, split, tanh
 
 
 class GRUState(NamedTuple):
@@ -36,24 +36,26 @@ class GRUCell(Cell):
     reset_after: bool = True
 
     name: ClassVar[str] = "gru"
+    title: ClassVar[str] = "Gated recurrent unit"
+    citation: ClassVar[str] = "Cho et al. 2014, arXiv 1406.1078"
     gates: ClassVar[tuple[str, ...]] = ("r", "z", "n")
+    keep_gates: ClassVar = {"z": 1}
+    inner_options: ClassVar[frozenset[str]] = ALL_INNER_OPTIONS
     state_type: ClassVar = GRUState
 
     def step(
         self, weights: Weights, u_BG: Float[Tensor, "B G"], state: GRUState
     ) -> tuple[Float[Tensor, "B H"], GRUState]:
-        u_r, u_z, u_n = split(u_BG, 3)
+        u_r, u_z, u_n = split(self.inputs(weights, u_BG), 3)
         if self.reset_after:
-            v_r, v_z, v_n = split(affine(state.h, weights["weight_hh"], weights.get("bias_hh")), 3)
+            v_r, v_z, v_n = split(self.recur(weights, state.h), 3)
             r = sigmoid(u_r + v_r)
             v_n = r * v_n
         else:
-            matrices = split_rows(weights["weight_hh"], 3)
-            biases = split_rows(weights["bias_hh"], 3) if self.bias else (None, None, None)
-            r = sigmoid(u_r + affine(state.h, matrices[0], biases[0]))
-            v_z = affine(state.h, matrices[1], biases[1])
-            v_n = affine(r * state.h, matrices[2], biases[2])
+            r = sigmoid(u_r + self.recur(weights, state.h, 0, 3))
+            v_z = self.recur(weights, state.h, 1, 3)
+            v_n = self.recur(weights, r * state.h, 2, 3)
         z = sigmoid(u_z + v_z)
-        n = tanh(u_n + v_n)
+        n = self.candidate(weights, tanh(u_n + v_n))
         h_BH = (1 - z) * n + z * state.h
         return h_BH, GRUState(h_BH)

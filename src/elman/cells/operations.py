@@ -4,12 +4,39 @@ The set is small on purpose: whatever runs a cell has to provide just these. A s
 same name, which is what these are; another function keeps a cell from becoming a program (`elman.programs`).
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.functional import linear
 
-__all__ = ["affine", "exp", "layer_norm", "relu", "sigmoid", "split", "split_rows", "sqrt", "tanh"]
+from elman.errors import OptionError
+
+__all__ = [
+    "ACTIVATIONS",
+    "activation",
+    "affine",
+    "clip",
+    "clip_gradient",
+    "concat",
+    "exp",
+    "hard_sigmoid",
+    "identity",
+    "layer_norm",
+    "log",
+    "maximum",
+    "minimum",
+    "relu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "split",
+    "split_rows",
+    "sqrt",
+    "tanh",
+]
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -32,9 +59,34 @@ def relu(x: Tensor) -> Tensor:
     return torch.relu(x)
 
 
+def identity(x: Tensor) -> Tensor:
+    """X itself."""
+    return x
+
+
+def silu(x: Tensor) -> Tensor:
+    """x σ(x)."""
+    return x * torch.sigmoid(x)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + e^x)."""
+    return functional.softplus(x)
+
+
+def hard_sigmoid(x: Tensor) -> Tensor:
+    """x / 6 + 1/2, held between 0 and 1."""
+    return torch.clamp(x * (1 / 6) + 0.5, 0.0, 1.0)
+
+
 def split(x: Tensor, parts: int) -> tuple[Tensor, ...]:
     """Cut the last axis into `parts` equal pieces, in order: the gates of a cell."""
     return x.chunk(parts, dim=-1)
+
+
+def concat(parts: Sequence[Tensor]) -> Tensor:
+    """Put arrays side by side along the last axis: what `split` cuts."""
+    return torch.cat(list(parts), dim=-1)
 
 
 def split_rows(weight: Tensor, parts: int) -> tuple[Tensor, ...]:
@@ -47,11 +99,80 @@ def exp(x: Tensor) -> Tensor:
     return torch.exp(x)
 
 
+def log(x: Tensor) -> Tensor:
+    """The natural logarithm."""
+    return torch.log(x)
+
+
 def sqrt(x: Tensor) -> Tensor:
     """The square root."""
     return torch.sqrt(x)
 
 
+def maximum(a: Tensor, b: Tensor) -> Tensor:
+    """The larger of two arrays, element by element; where they are equal each gets half of the gradient."""
+    return torch.maximum(a, b)
+
+
+def minimum(a: Tensor, b: Tensor) -> Tensor:
+    """The smaller of two arrays, element by element; where they are equal each gets half of the gradient."""
+    return torch.minimum(a, b)
+
+
+def clip(x: Tensor, low: float, high: float) -> Tensor:
+    """X held between two numbers; outside of them the gradient is zero."""
+    return torch.clamp(x, low, high)
+
+
 def layer_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, epsilon: float = 1e-5) -> Tensor:
     """(x - mean) / √(variance + ε) over the last axis, times a weight, plus a bias (Ba et al., arXiv 1607.06450)."""
     return functional.layer_norm(x, x.shape[-1:], weight, bias, epsilon)
+
+
+class _ClipGradient(torch.autograd.Function):
+    """The identity, whose gradient is held between -limit and limit."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, limit: float) -> Tensor:  # noqa: ARG004
+        return x.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: Tensor) -> None:  # noqa: ARG004
+        ctx.limit = inputs[1]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0].clamp(-ctx.limit, ctx.limit), None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:  # noqa: ARG004
+        return tangents[0].clone()
+
+
+def clip_gradient(x: Tensor, limit: float) -> Tensor:
+    """X itself; each element of its gradient is held between -limit and limit (A. Graves, arXiv 1308.0850)."""
+    # For an array that is being traced: it takes part as any operation does.
+    if torch.overrides.has_torch_function_unary(x):
+        return torch.overrides.handle_torch_function(clip_gradient, (x,), x, limit)
+    return _ClipGradient.apply(x, limit)
+
+
+# By the names that cells take for their `nonlinearity`.
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": tanh,
+    "relu": relu,
+    "sigmoid": sigmoid,
+    "hard_sigmoid": hard_sigmoid,
+    "softplus": softplus,
+    "silu": silu,
+    "identity": identity,
+}
+
+
+def activation(name: str, option: str = "nonlinearity") -> Callable[[Tensor], Tensor]:
+    """The function called `name`. Raises `OptionError`, with the names there are, if it isn't known."""
+    if name not in ACTIVATIONS:
+        raise OptionError(f"{option}={name!r} is not known: choose from {', '.join(ACTIVATIONS)}.")
+    return ACTIVATIONS[name]

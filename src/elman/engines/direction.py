@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from elman.axes import Bool, Int, Tensor
-from elman.cells import Cell, State, Weights, map_state
+from elman.cells import Cell, Masks, State, Weights, map_state
 
 
 def in_reverse(
@@ -17,9 +17,12 @@ def in_reverse(
     state: State,
     lengths_B: Int[Tensor, "B"] | None,
     reset_TB: Bool[Tensor, "T B"] | None,
+    masks: Masks | None = None,
     **options: Any,
 ) -> tuple:
     """A scan from the last step to the first, by one that only runs forwards."""
+    if masks:
+        options["masks"] = {n: reverse_time(m, lengths_B) if m.dim() == 3 else m for n, m in masks.items()}
     y_TBH, last, *states = scan(
         cell,
         weights,

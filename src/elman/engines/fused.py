@@ -26,6 +26,10 @@ def why_not(cell: Cell, all_states: bool = False) -> str | None:
     """The reason why this engine can't run `cell`, or give all of its states; None if it can."""
     if isinstance(cell, GRUCell) and not cell.reset_after:
         return "PyTorch's GRU resets after the recurrent product, and this one before it"
+    if type(cell) in _FUSED_CELLS and (
+        cell.has_options or getattr(cell, "nonlinearity", "tanh") not in {"tanh", "relu"}
+    ):
+        return f"PyTorch's fused layers have none of the options of this cell, {cell!r}"
     if type(cell) in _FUSED_CELLS:
         return "PyTorch's fused layers give the outputs of every step, but not every state" if all_states else None
     known = ", ".join(kind.name for kind in _FUSED_CELLS)

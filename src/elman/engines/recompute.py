@@ -11,7 +11,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from elman.axes import Bool, Int, Tensor
-from elman.cells import Cell, State, Weights, map_state
+from elman.cells import Cell, Masks, State, Weights, map_state
 from elman.engines.direction import in_reverse
 
 # A fifth of the sequence, but neither so short that each call's own cost counts nor so long that memory does.
@@ -32,11 +32,13 @@ def scan_in_chunks(
     lengths_B: Int[Tensor, "B"] | None,
     reset_TB: Bool[Tensor, "T B"] | None,
     *,
+    masks: Masks | None = None,
     reverse: bool = False,
     **options: Any,
 ) -> tuple:
     """Run an engine's `scan` so; its arguments are those of `elman.engines.scan`."""
     if reverse:
+        options["masks"] = masks
 
         def forwards(*arguments: Any, **keywords: Any) -> tuple:
             return scan_in_chunks(scan, *arguments, **keywords)
@@ -52,6 +54,8 @@ def scan_in_chunks(
         start = index * size
         lengths = None if lengths_B is None else (lengths_B - start).clamp(0, min(size, steps - start))
         reset = None if reset_TB is None else reset_TB[start : start + size]
+        if masks:
+            options["masks"] = {n: m[start : start + size] if m.dim() == 3 else m for n, m in masks.items()}
         y_tBH, state, *states = checkpoint(
             scan,
             cell,

@@ -1,4 +1,4 @@
-"""The reference engine: a cell's own `step`, folded over time in operations of PyTorch.
+"""The reference engine: a cell's own step (`Cell.advance`), folded over time in operations of PyTorch.
 
 It runs any cell on any device in any dtype, and has derivatives of every order and mode. Other engines are held to it.
 """
@@ -6,7 +6,7 @@ It runs any cell on any device in any dtype, and has derivatives of every order 
 import torch
 
 from elman.axes import Bool, Float, Int, Tensor
-from elman.cells import Cell, State, Weights, map_state
+from elman.cells import Cell, Masks, State, Weights, map_state
 from elman.engines.direction import in_reverse
 
 
@@ -18,12 +18,13 @@ def scan(
     lengths_B: Int[Tensor, "B"] | None = None,
     reset_TB: Bool[Tensor, "T B"] | None = None,
     *,
+    masks: Masks | None = None,
     reverse: bool = False,
     all_states: bool = False,
 ) -> tuple[Float[Tensor, "T B H"], State] | tuple[Float[Tensor, "T B H"], State, State]:
-    """Fold `cell.step` over time: see `elman.engines.scan` for the meaning of each argument."""
+    """Fold `cell.advance` over time: see `elman.engines.scan` for the meaning of each argument."""
     if reverse:
-        return in_reverse(scan, cell, weights, x_TBD, state, lengths_B, reset_TB, all_states=all_states)
+        return in_reverse(scan, cell, weights, x_TBD, state, lengths_B, reset_TB, masks=masks, all_states=all_states)
     steps, batch = x_TBD.shape[:2]
     valid_TB1 = None
     if lengths_B is not None:
@@ -36,13 +37,16 @@ def scan(
         none = x_TBD.new_zeros(0, batch, cell.output_size)
         return (none, state, map_state(lambda s: s.new_zeros(0, *s.shape), state)) if all_states else (none, state)
 
-    fresh = cell.initial_state(batch, like=weights["weight_hh"])
+    fresh = cell.initial_state(batch, like=next(iter(weights.values())))
+    each_step = {name: mask for name, mask in (masks or {}).items() if mask.dim() == 3}
+    given = {**weights, **(masks or {})}
     outputs, states = [], []
     # unbind, not indexing: its backward is one stack, where T indexings would each fill an array of T steps.
     for t, u_BG in enumerate(cell.project(weights, x_TBD).unbind(0)):
         if reset_TB is not None:
             state = _select(reset_TB[t].unsqueeze(-1), fresh, state)
-        y_BH, following = cell.step(weights, u_BG, state)
+        given |= {name: mask_TBH[t] for name, mask_TBH in each_step.items()}
+        y_BH, following = cell.advance(given, u_BG, state)
         if valid_TB1 is not None:
             y_BH = torch.where(valid_TB1[t], y_BH, 0)
             following = _select(valid_TB1[t], following, state)
