@@ -52,3 +52,7 @@ class TrainingInterruptedError(ElmanError):
 
 class TraceError(EngineError):
     """A cell's step does what a program can't say; the reference engine still runs it."""
+
+
+class CellError(ElmanError, AssertionError):
+    """A cell breaks one of the laws that `elman.testing.check_cell` holds it to."""

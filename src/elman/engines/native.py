@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from elman.axes import Bool, Float, Int, Tensor
 from elman.cells import Cell, State, Weights
 from elman.engines import reference
-from elman.errors import ElmanError, TraceError
+from elman.errors import ElmanError, EngineError, OptionError, TraceError
 from elman.programs import CellPrograms, programs_of
 
 try:
@@ -80,6 +80,20 @@ def _how_to_get() -> str:
 def instruction_set() -> str | None:
     """The instruction set in use, or None if the core isn't installed."""
     return None if _native is None else _native.isa()
+
+
+def instruction_sets() -> tuple[str, ...]:
+    """The instruction sets that the core has for this machine, the plainest first; none if it isn't installed."""
+    return () if _native is None else tuple(_native.isas().split())
+
+
+def use_instruction_set(name: str) -> None:
+    """Use another one from now on. Raises `OptionError` if this machine hasn't it, `EngineError` if there is no core."""
+    if _native is None:
+        raise EngineError(f"instruction set {name!r} can't be used: {_how_to_get()}.")
+    if name not in instruction_sets():
+        raise OptionError(f"instruction set {name!r} is not there: choose from {', '.join(instruction_sets())}.")
+    _native.use_isa(name)
 
 
 def scan(
