@@ -85,6 +85,7 @@ public:
             // A carry alternates between two; what a reset may replace is copied first.
             buffers_.push_back(kind == ELMAN_CARRY_IN || kind == ELMAN_CARRY_OUT || kind == ELMAN_ROWS ? take(bytes) : 0);
             fresh_.push_back(run.reset && (kind == ELMAN_BEFORE || kind == ELMAN_CARRY_IN) ? take(bytes) : 0);
+            cut_.push_back(take(cut_bytes(i)));
         }
         zeros_bytes_ = most_columns * (int64_t)sizeof(Real);
         zeros_ = take(zeros_bytes_);
@@ -108,6 +109,7 @@ public:
         if (!unpacked_) run_parallel(threads, [&](int rank, int ranks) { pack(rank, ranks); });
         run_parallel(threads, [&](int rank, int ranks) { Worker(*this, rank, ranks, barrier).run(); });
         add_accumulators();
+        add_cut();
     }
 
 private:
@@ -177,6 +179,23 @@ private:
         }
     }
 
+    // What resets cut off of the carried gradient, a row for each tile.
+    int64_t cut_bytes(int array) const {
+        const bool any = step_.arrays[array].kind == ELMAN_CARRY_OUT && run_.reset && run_.backwards && run_.arrays[array].cut;
+        return any ? tiles_ * step_.arrays[array].columns * (int64_t)sizeof(Real) : 0;
+    }
+
+    void add_cut() const {
+        for (int i = 0; i < step_.array_count; i++) {
+            const int32_t columns = step_.arrays[i].columns;
+            Real* total = step_.arrays[i].kind == ELMAN_CARRY_OUT ? (Real*)run_.arrays[i].cut : nullptr;
+            if (!total) continue;
+            memset(total, 0, columns * sizeof(Real));
+            for (int64_t tile = 0; cut_bytes(i) && tile < tiles_; tile++)
+                for (int32_t n = 0; n < columns; n++) total[n] += reals(cut_[i])[tile * columns + n];
+        }
+    }
+
     // One thread's part of the run.
     class Worker {
     public:
@@ -189,7 +208,7 @@ private:
         }
 
         void run() {
-            clear_accumulators();
+            clear_sums();
             for (int i = 0; i < step_.array_count; i++)
                 stride_[i] = step_.arrays[i].kind == ELMAN_SHARED ? 0 : contiguous(i) ? step_.arrays[i].columns : run_.arrays[i].stride;
             for (int64_t p = 0; p < run_.steps; p++) {
@@ -257,7 +276,8 @@ private:
                 Real* data = (Real*)array.data;
                 switch (step_.arrays[i].kind) {
                     case ELMAN_SEQUENCE: now_[i] = data + run_.offset[t_] * array.stride; break;
-                    case ELMAN_SHARED: now_[i] = data; break;
+                    case ELMAN_SHARED:
+                    case ELMAN_FIXED: now_[i] = data; break;
                     case ELMAN_ROWS: now_[i] = s_.reals(s_.buffers_[i]); break;
                     case ELMAN_BEFORE:
                         now_[i] = t_ > 0 ? data + run_.offset[t_ - 1] * array.stride : (Real*)array.initial;
@@ -329,7 +349,7 @@ private:
                 if (cut)
                     my_rows(0, rows_, [&](int64_t a, int64_t b) {
                         for (int64_t r = a; r < b; r++)
-                            if (run_.reset[run_.offset[t_] + r]) memset(now_[i] + r * columns, 0, columns * sizeof(Real));
+                            if (run_.reset[run_.offset[t_] + r]) cut_off(i, r);
                     });
                 Real* final = (Real*)run_.arrays[i].final;
                 if (leaving && final)
@@ -338,6 +358,16 @@ private:
                     });
             }
             if (cut) wait();
+        }
+
+        void cut_off(int i, int64_t row) const {
+            const int32_t columns = step_.arrays[i].columns;
+            Real* carried = now_[i] + row * columns;
+            if (s_.cut_bytes(i)) {
+                Real* sum = s_.reals(s_.cut_[i]) + row / s_.tile_rows_ * columns;
+                for (int32_t n = 0; n < columns; n++) sum[n] += carried[n];
+            }
+            memset(carried, 0, columns * sizeof(Real));
         }
 
         void run_stage(const Stage& stage, int& product) {
@@ -516,11 +546,15 @@ private:
                 for (int n = 0; n < columns; n++) to[n] += a.data[r * a.row + n];
         }
 
-        void clear_accumulators() const {
-            if (!step_.accumulators) return;
-            for (int64_t tile = 0; tile < s_.tiles_; tile++)
-                if (s_.by_tiles_ ? mine(tile) : rank_ == 0)
-                    memset(s_.reals(s_.accumulators_) + tile * s_.accumulator_stride(), 0, s_.accumulator_stride() * sizeof(Real));
+        void clear_sums() const {
+            for (int64_t tile = 0; tile < s_.tiles_; tile++) {
+                if (s_.by_tiles_ ? !mine(tile) : rank_ != 0) continue;
+                memset(s_.reals(s_.accumulators_) + tile * s_.accumulator_stride(), 0, s_.accumulator_stride() * sizeof(Real));
+                for (int i = 0; i < step_.array_count; i++) {
+                    const int64_t bytes = s_.cut_bytes(i) / s_.tiles_;
+                    memset((char*)s_.reals(s_.cut_[i]) + tile * bytes, 0, bytes);
+                }
+            }
             wait();
         }
 
@@ -542,7 +576,7 @@ private:
     bool by_tiles_, unpacked_;
     int threads_;
     int64_t tiles_, bytes_ = 0, most_blocks_ = 1, most_pairs_ = 0, zeros_, zeros_bytes_, sums_, accumulators_;
-    List<int64_t> panels_, constants_, buffers_, fresh_, registers_, places_, lefts_;
+    List<int64_t> panels_, constants_, buffers_, fresh_, cut_, registers_, places_, lefts_;
 };
 
 template <class Kind>

@@ -68,7 +68,7 @@ void check_source(Reader& in, const elman_step& step, const Operand& o, int32_t 
 void check_writable(Reader& in, const elman_step& step, int32_t array) {
     if (in.why) return;
     const int32_t kind = step.arrays[array].kind;
-    if (kind == ELMAN_BEFORE || kind == ELMAN_CARRY_IN || kind == ELMAN_SHARED) in.fail("a target is an array that is read only");
+    if (kind == ELMAN_BEFORE || kind == ELMAN_CARRY_IN || kind == ELMAN_SHARED || kind == ELMAN_FIXED) in.fail("a target is an array that is read only");
 }
 
 void check_target(Reader& in, const elman_step& step, const Operand& o, int32_t width) {
@@ -80,7 +80,8 @@ void check_target(Reader& in, const elman_step& step, const Operand& o, int32_t 
 
 bool takes_two(int32_t op) {
     switch (op) {
-        case ELMAN_ADD: case ELMAN_SUB: case ELMAN_MUL: case ELMAN_DIV: case ELMAN_D_SIGMOID: case ELMAN_D_TANH: case ELMAN_D_RELU:
+        case ELMAN_ADD: case ELMAN_SUB: case ELMAN_MUL: case ELMAN_DIV: case ELMAN_MAX: case ELMAN_MIN: case ELMAN_AT_LEAST:
+        case ELMAN_D_SIGMOID: case ELMAN_D_TANH: case ELMAN_D_RELU:
             return true;
         default:
             return false;
@@ -184,7 +185,7 @@ void read(Reader& in, elman_step& step, const double* constants, int64_t constan
     for (int32_t i = 0; i < step.constant_count && !in.why; i++) step.constants[i] = constants[i];
     for (int32_t i = 0; i < step.array_count && !in.why; i++) {
         const int32_t kind = in.number(0, "an array is of no known kind"), columns = in.number(1, "an array has no columns");
-        if (kind > ELMAN_ROWS) in.fail("an array is of no known kind");
+        if (kind > ELMAN_FIXED) in.fail("an array is of no known kind");
         if (kind == ELMAN_CARRY_OUT && (i == 0 || step.arrays[i - 1].kind != ELMAN_CARRY_IN)) in.fail("a carry has no beginning");
         if (i > 0 && step.arrays[i - 1].kind == ELMAN_CARRY_IN && kind != ELMAN_CARRY_OUT) in.fail("a carry has no end");
         step.arrays[i] = {kind, columns};

@@ -43,9 +43,9 @@ struct Elman {
     std::vector<Real> run(int threads) {
         Guarded<Real> h(schedule.total, width);
         const elman_array arrays[] = {
-            {u.data(), u.stride, nullptr, nullptr, nullptr},
-            {h.data(), h.stride, nullptr, nullptr, nullptr},
-            {h.data(), h.stride, states_given() ? initial.data() : nullptr, states_given() ? fresh.data() : nullptr, nullptr}};
+            {u.data(), u.stride, nullptr, nullptr, nullptr, nullptr},
+            {h.data(), h.stride, nullptr, nullptr, nullptr, nullptr},
+            {h.data(), h.stride, states_given() ? initial.data() : nullptr, states_given() ? fresh.data() : nullptr, nullptr, nullptr}};
         const elman_weight weight{matrix.data(), row_stride(), column_stride(), bias.data()};
         run_steps(step.get(), schedule, sizeof(Real), precision, threads, arrays, &weight, nullptr);
         return h.all;
@@ -123,11 +123,11 @@ void test_leaky(int width, const Schedule& schedule) {
         Guarded<Real> y(schedule.total, width), final(batch, width);
         final.stride = width;  // contiguous: its guards stand at the end
         std::vector<Real> sums(width + 2 + MARGIN, (Real)GUARD);
-        const elman_array arrays[] = {{u.data(), u.stride, nullptr, nullptr, nullptr},
-                                      {y.data(), y.stride, nullptr, nullptr, nullptr},
-                                      {nullptr, 0, given ? initial.data() : nullptr, given ? fresh.data() : nullptr, nullptr},
-                                      {nullptr, 0, nullptr, nullptr, final.data()},
-                                      {u.data(), u.stride, first.data(), nullptr, nullptr}};
+        const elman_array arrays[] = {{u.data(), u.stride, nullptr, nullptr, nullptr, nullptr},
+                                      {y.data(), y.stride, nullptr, nullptr, nullptr, nullptr},
+                                      {nullptr, 0, given ? initial.data() : nullptr, given ? fresh.data() : nullptr, nullptr, nullptr},
+                                      {nullptr, 0, nullptr, nullptr, final.data(), nullptr},
+                                      {u.data(), u.stride, first.data(), nullptr, nullptr, nullptr}};
         run_steps(step.get(), schedule, sizeof(Real), ELMAN_FULL, threads, arrays, nullptr, sums.data());
         y.all.insert(y.all.end(), final.all.begin(), final.all.end());
         y.all.insert(y.all.end(), sums.begin(), sums.end());
@@ -179,11 +179,11 @@ void test_softmax(int width, const Schedule& schedule) {
     const auto run = [&](int threads) {
         Guarded<Real> y(schedule.total, width), row_sums(schedule.total, 1);
         std::vector<Real> sums(width);
-        const elman_array arrays[] = {{x.data(), x.stride, nullptr, nullptr, nullptr},
-                                      {y.data(), y.stride, nullptr, nullptr, nullptr},
-                                      {nullptr, 0, nullptr, nullptr, nullptr},
-                                      {gain.data(), 0, nullptr, nullptr, nullptr},
-                                      {row_sums.data(), row_sums.stride, nullptr, nullptr, nullptr}};
+        const elman_array arrays[] = {{x.data(), x.stride, nullptr, nullptr, nullptr, nullptr},
+                                      {y.data(), y.stride, nullptr, nullptr, nullptr, nullptr},
+                                      {nullptr, 0, nullptr, nullptr, nullptr, nullptr},
+                                      {gain.data(), 0, nullptr, nullptr, nullptr, nullptr},
+                                      {row_sums.data(), row_sums.stride, nullptr, nullptr, nullptr, nullptr}};
         run_steps(step.get(), schedule, sizeof(Real), ELMAN_FULL, threads, arrays, nullptr, sums.data());
         y.all.insert(y.all.end(), row_sums.all.begin(), row_sums.all.end());
         y.all.insert(y.all.end(), sums.begin(), sums.end());

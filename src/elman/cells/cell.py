@@ -16,7 +16,8 @@ from typing import Any, ClassVar, TypeVar
 import torch
 
 from elman.axes import Float, Tensor
-from elman.cells.operations import affine, clip, clip_gradient, concat, layer_norm, split, split_rows
+from elman.cells.clipping import clip_gradient
+from elman.cells.operations import affine, clip, concat, layer_norm, split, split_rows
 from elman.errors import OptionError
 
 # Parameters by name and, in training, the masks that were drawn.

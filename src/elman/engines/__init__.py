@@ -22,6 +22,7 @@ def scan(
     reset_TB: Bool[Tensor, "T B"] | None = None,
     *,
     masks: Masks | None = None,
+    fresh: State | None = None,
     engine: Engine | str = Engine.AUTO,
     reverse: bool = False,
     all_states: bool = False,
@@ -34,15 +35,18 @@ def scan(
     reset_TB   where true, the step starts from the cell's initial state, whatever was carried to it.
     masks      what training drew for `cell.masks`: (T, B, size) for each step, or (B, size) for a whole sequence. None, as in
                evaluation, draws nothing. They have no gradient.
+    fresh      the state after a reset, (1, size) each, with a gradient; None is the cell's initial state.
     reverse    from each row's last valid step to its first; a reset at t separates t from t - 1 all the same.
     all_states a third result: the states after every step, (T, B, size) each, 0 beyond a row's length.
     recompute  keep for the backward pass only the state here and there, and compute the rest again: less memory, more time.
     engine     which engine: see `elman.engines.choose`. Raises `EngineError` if it is named and can't serve.
     """
-    chosen = resolve(engine, cell, next(iter(weights.values())), all_states)
+    chosen = resolve(engine, cell, next(iter(weights.values())), all_states or fresh is not None)
     options: dict[str, Any] = {"reverse": reverse}
     if all_states:
         options["all_states"] = True
+    if fresh is not None:
+        options["fresh"] = fresh
     if masks:
         options["masks"] = masks
     module = {Engine.REFERENCE: reference, Engine.TORCH: fused, Engine.NATIVE: native}[chosen]

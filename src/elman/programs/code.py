@@ -15,6 +15,7 @@ class ArrayKind(IntEnum):
     CARRY_OUT = 3
     SHARED = 4
     ROWS = 5
+    FIXED = 6
 
 
 class OperandKind(IntEnum):

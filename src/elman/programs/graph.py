@@ -10,7 +10,8 @@ from typing import Any
 
 NUMBER = 0
 
-# One operand or two, element by element. `d_*` (a, y) is a times the derivative of the function whose value is y.
+# One operand or two, element by element. `d_*` (a, y) is a times the derivative of the function whose value is y;
+# `at_least` is 1 where the first is not less than the second, else 0.
 POINTWISE = {
     "copy": 1,
     "add": 2,
@@ -23,6 +24,11 @@ POINTWISE = {
     "relu": 1,
     "exp": 1,
     "sqrt": 1,
+    "log": 1,
+    "softplus": 1,
+    "max": 2,
+    "min": 2,
+    "at_least": 2,
     "d_sigmoid": 2,
     "d_tanh": 2,
     "d_relu": 2,
@@ -116,6 +122,13 @@ class Graph:
             self._known[key] = Node(len(self.nodes), operation, operands, width, data)
             self.nodes.append(self._known[key])
         return self._known[key]
+
+
+def is_shared(node: Node) -> bool:
+    """Whether a number is the same for all rows: made of constants and numbers among the weights."""
+    if node.operation == "leaf":
+        return node.width == NUMBER and node.data.array.startswith("weight ")
+    return node.operation == "constant" or (node.operation in POINTWISE and all(map(is_shared, node.operands)))
 
 
 def is_constant(node: Node, value: float) -> bool:
