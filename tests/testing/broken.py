@@ -17,13 +17,13 @@ from elman.cells.operations import tanh
 class Diary(ElmanCell):
     """Remembers its former input on itself."""
 
-    pages: list = field(default_factory=list, compare=False)
+    pages: list = field(default_factory=list, compare=False, repr=False)
 
     def step(self, weights, u_BG, state):
         former = self.pages[-1] if self.pages else 0.0
         self.pages.append(u_BG.detach())
         y, after = super().step(weights, u_BG, state)
-        return y + former, after
+        return y + torch.as_tensor(former, dtype=y.dtype), after
 
 
 @dataclass(frozen=True)
@@ -138,11 +138,11 @@ class UnitInput(ElmanCell):
 
 
 @dataclass(frozen=True)
-class Cancels(ElmanCell):
-    """Adds a large number and takes it away again: in float32 nothing is left."""
+class Overflows(ElmanCell):
+    """A softplus as one writes it down: its exponential is too large for float32."""
 
     def step(self, weights, u_BG, state):
-        return super().step(weights, (u_BG + 1e5) - 1e5, state)
+        return super().step(weights, torch.log(1 + torch.exp(100 * u_BG)) / 100, state)
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,8 @@ class FlatProjection(ElmanCell):
     """Projects a sequence to rows without time."""
 
     def project(self, weights, x):
-        return super().project(weights, x).flatten(0, -2)
+        u = super().project(weights, x)
+        return u.reshape(-1, u.shape[-1])
 
 
 @dataclass(frozen=True)

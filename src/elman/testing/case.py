@@ -16,13 +16,15 @@ _NOISE = 0.1
 
 @dataclass(frozen=True)
 class Case:
-    """A cell and all that a scan reads: weights, inputs, a state before the first step, and masks, if training draws any."""
+    """A cell and all that a scan reads: weights, inputs, a state before the first step, masks if training draws any, and the
+    state after a reset, (1, size) each, if it isn't the cell's own."""
 
     cell: Cell
     weights: dict[str, Tensor]
     x_TBD: Float[Tensor, "T B D"]
     state: State
     masks: dict[str, Tensor] = field(default_factory=dict)
+    fresh: State | None = None
 
     @property
     def steps(self) -> int:
@@ -35,14 +37,16 @@ class Case:
         return self.x_TBD.shape[1]
 
     def leaves(self) -> Results:
-        """Everything that has a gradient, by name: x, the weights, "initial NAME" for each state."""
-        return {"x": self.x_TBD, **self.weights, **named("initial", self.state)}
+        """Everything that has a gradient, by name: x, the weights, "initial NAME" and "fresh NAME" for each state."""
+        fresh = {} if self.fresh is None else named("fresh", self.fresh)
+        return {"x": self.x_TBD, **self.weights, **named("initial", self.state), **fresh}
 
     def with_leaves(self, leaves: Mapping[str, Tensor]) -> "Case":
         """The same case with other numbers."""
         weights = {name: leaves[name] for name in self.weights}
-        state = self.cell.state_type(**{name: leaves[f"initial {name}"] for name in self.state._fields})
-        return replace(self, weights=weights, x_TBD=leaves["x"], state=state)
+        state = unnamed("initial", leaves, self.state)
+        fresh = None if self.fresh is None else unnamed("fresh", leaves, self.fresh)
+        return replace(self, weights=weights, x_TBD=leaves["x"], state=state, fresh=fresh)
 
     def to(self, dtype: torch.dtype) -> "Case":
         """The same numbers in another precision, as leaves of their own."""
@@ -121,3 +125,8 @@ def with_padding(case: Case, lengths: Sequence[int], value: float) -> Case:
 def named(prefix: str, state: State) -> Results:
     """The arrays of a state by name, with a word in front."""
     return {f"{prefix} {name}": value for name, value in zip(state._fields, state, strict=True)}
+
+
+def unnamed(prefix: str, arrays: Mapping[str, Tensor], like: State) -> State:
+    """The state whose arrays have these names: undoes `named`."""
+    return type(like)(**{name: arrays[f"{prefix} {name}"] for name in like._fields})

@@ -14,7 +14,7 @@ import torch
 from elman.axes import Bool, Tensor
 from elman.cells import State, map_state
 from elman.engines import Engine, scan
-from elman.testing.case import Case, Results, named
+from elman.testing.case import Case, Results, named, unnamed
 
 Compute = Callable[[Case], Results]
 
@@ -27,7 +27,7 @@ def by_engine(
     all_states: bool = False,
     recompute: bool = False,
 ) -> Compute:
-    """`engines.scan`, with the case's masks; with `all_states`, "every h" too."""
+    """`engines.scan` of all that the case has; with `all_states`, "every h" too."""
 
     def compute(case: Case) -> Results:
         lengths_B = None if lengths is None else torch.tensor(lengths, device=case.x_TBD.device)
@@ -39,6 +39,7 @@ def by_engine(
             lengths_B,
             reset_TB,
             masks=case.masks,
+            fresh=case.fresh,
             engine=engine,
             reverse=reverse,
             all_states=all_states,
@@ -56,7 +57,7 @@ def in_two_pieces(engine: Engine | str, cut: int) -> Compute:
     def compute(case: Case) -> Results:
         first, second = case.piece(slice(None, cut)), case.piece(slice(cut, None))
         before = by_engine(engine)(first)
-        middle = case.cell.state_type(*(before[f"final {name}"] for name in case.state._fields))
+        middle = unnamed("final", before, case.state)
         after = by_engine(engine)(replace(second, state=middle))
         return {**after, "y": torch.cat([before["y"], after["y"]])}
 
@@ -74,6 +75,7 @@ def row_by_row(lengths: Sequence[int] | None = None, reset_TB: Bool[Tensor, "T B
 
     def compute(case: Case) -> Results:
         outputs, finals = [], []
+        fresh = case.fresh or case.cell.initial_state(1, like=next(iter(case.weights.values())))
         for b, length in enumerate(lengths or [case.steps] * case.batch):
             row = case.piece(rows=slice(b, b + 1))
             state = row.state
@@ -81,7 +83,7 @@ def row_by_row(lengths: Sequence[int] | None = None, reset_TB: Bool[Tensor, "T B
             pieces = []
             for start, stop in pairwise(sorted({0, length, *flagged})):
                 if start in flagged:
-                    state = case.cell.initial_state(1, like=next(iter(case.weights.values())))
+                    state = fresh
                 y_t1H, state = _fold(replace(row.piece(slice(start, stop)), state=state))
                 pieces.append(y_t1H)
             pieces.append(case.x_TBD.new_zeros(case.steps - length, 1, case.cell.output_size))

@@ -8,13 +8,17 @@ import torch
 
 from elman.axes import Tensor
 from elman.cells import Cell
-from elman.testing.case import Case, initial_weights
+from elman.testing.case import Case, initial_weights, random_case
 
 
-def complaints(case: Case) -> Iterator[str]:
-    """Everything about the cell of `case` that is not as the contract (`elman.cells.Cell`) has it, one after the other."""
-    yield from _about_the_value(case.cell)
-    yield from _about_weights(case)
+def complaints(cell: Cell, input_size: int) -> Iterator[str]:
+    """Everything about a cell that is not as the contract (`elman.cells.Cell`) has it, one after the other."""
+    yield from _about_the_value(cell)
+    names, sizes = cell.state_type._fields, cell.state_sizes
+    if len(names) != len(sizes):
+        yield f"state_sizes has {len(sizes)} sizes for {len(names)} states, {', '.join(names)}"
+    yield from _about_weights(cell, input_size)
+    case = random_case(cell, steps=6, batch=3, features=input_size, seed=0)
     yield from _about_the_initial_state(case)
     yield from _about_the_step(case)
 
@@ -34,9 +38,10 @@ def _about_the_value(cell: Cell) -> Iterator[str]:
         yield f"its field {field.name} can be set: decorate the class with @dataclass(frozen=True)"
 
 
-def _about_weights(case: Case) -> Iterator[str]:
-    cell, features = case.cell, case.x_TBD.shape[-1]
+def _about_weights(cell: Cell, features: int) -> Iterator[str]:
     shapes = cell.weight_shapes(features)
+    if not shapes:
+        yield "it has no weights"
     for name, shape in shapes.items():
         if not name.isidentifier():
             yield f"the name {name!r} of a weight is not that of a parameter: let it be an identifier"
@@ -53,9 +58,6 @@ def _about_weights(case: Case) -> Iterator[str]:
 
 def _about_the_initial_state(case: Case) -> Iterator[str]:
     cell = case.cell
-    names, sizes = cell.state_type._fields, cell.state_sizes
-    if len(names) != len(sizes):
-        yield f"state_sizes has {len(sizes)} sizes for {len(names)} states, {', '.join(names)}"
     like = next(iter(case.weights.values()))
     for dtype in (torch.float64, torch.float32):
         state = cell.initial_state(case.batch, like.detach().to(dtype))
@@ -75,7 +77,7 @@ def _about_the_step(case: Case) -> Iterator[str]:
                 )
             if u_TBG.dtype != dtype:
                 yield f"project gives {u_TBG.dtype} for inputs and weights of {dtype}"
-            result = cell.advance({**own.weights, **own.masks_at(0)}, u_BG, own.state)
+            result = cell.step({**own.weights, **own.masks_at(0)}, u_BG, own.state)
         if not isinstance(result, tuple) or len(result) != 2:
             yield f"step gives a {type(result).__name__}: let it give the pair (y, state after)"
         y_BH, after = result
