@@ -272,6 +272,17 @@ def check_size(name: str, value: Any) -> None:
         raise OptionError(f"{name}={value!r} must be a whole number of at least 1.")
 
 
+def check_number(name: str, value: Any, least: float | None = None, above: float | None = None) -> None:
+    """Raise `OptionError` unless `value` is a finite number, of at least `least` or above `above` where one is given."""
+    # A NaN is not below infinity.
+    if not (_is_number(value) and abs(value) < float("inf")):
+        raise OptionError(f"{name}={value!r} must be a finite number.")
+    if least is not None and value < least:
+        raise OptionError(f"{name}={value!r} must be a number of at least {least}.")
+    if above is not None and value <= above:
+        raise OptionError(f"{name}={value!r} must be a number above {above}.")
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
