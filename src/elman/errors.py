@@ -52,3 +52,11 @@ class TrainingInterruptedError(ElmanError):
 
 class TraceError(EngineError):
     """A cell's step does what a program can't say; the reference engine still runs it."""
+
+
+def choices(name: str, *known: str) -> str:
+    """What an error says of a name that isn't known: those that are like it, and all there are."""
+    import difflib  # noqa: PLC0415
+
+    near = difflib.get_close_matches(name.lower(), known)
+    return (f"did you mean {' or '.join(map(repr, near))}? Choose" if near else "choose") + f" from {', '.join(known)}."

@@ -90,6 +90,8 @@ class Cell(ABC):
     diagonal: ClassVar[bool] = False
     # Whether the step reads x itself, not only a projection of it.
     reads_input: ClassVar[bool] = False
+    # Whether its states are linear in themselves, so that a whole sequence can be computed as a scan, without a loop over time.
+    scans: ClassVar[bool] = False
     # Which options inside a step it has: "layer_norm" takes `inputs` and `recur`, "variational_dropout" `recur`,
     # "recurrent_dropout" `candidate`.
     inner_options: ClassVar[frozenset[str]] = frozenset()
