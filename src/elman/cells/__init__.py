@@ -1,6 +1,7 @@
 """One file a cell: equations, citation, variant, gate order, initialisers, and one `step`."""
 
-from elman.cells.cell import ALL_INNER_OPTIONS, Cell, Mask, Masks, State, Weights, check_size, map_state
+from elman.cells.cell import ALL_INNER_OPTIONS, Cell, Mask, Masks, State, Weights, map_state
+from elman.cells.checks import check_size
 from elman.cells.elman import ElmanCell, ElmanState
 from elman.cells.gru import GRUCell, GRUState
 from elman.cells.lstm import LSTMCell, LSTMState

@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from elman.axes import Float, Tensor
-from elman.cells.cell import Cell, Weights, check_number
+from elman.cells.cell import Cell, Weights
+from elman.cells.checks import check_number
 from elman.cells.operations import activation, affine, sigmoid, split, tanh
 
 

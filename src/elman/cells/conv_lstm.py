@@ -31,7 +31,8 @@ import torch
 from torch.nn.functional import conv2d
 
 from elman.axes import Float, Tensor
-from elman.cells.cell import Weights, check_size
+from elman.cells.cell import Weights
+from elman.cells.checks import check_size
 from elman.cells.lstm import LSTMCell
 from elman.cells.operations import split_rows
 from elman.errors import OptionError

@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from elman.axes import Float, Tensor
-from elman.cells.cell import ALL_INNER_OPTIONS, Cell, Weights, check_size
+from elman.cells.cell import ALL_INNER_OPTIONS, Cell, Weights
+from elman.cells.checks import check_size
 from elman.cells.operations import activation, concat, split
 
 

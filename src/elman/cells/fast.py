@@ -28,7 +28,7 @@ Weights (D inputs, H units; the one row of gates is `h`, in FastGRNN `p`):
     FastGRNN:  bias_ih  (2H)     bias_hh  (2H)     zeta   ζ  (1)     nu    ν  (1)     biases in the order z n
 
 Initialiser: matrices and biases uniform in ±1/√H (torchrecurrent: Xavier's, biases 0). α, β, ζ and ν start from options, by
-default as in torchrecurrent: 3, -3, 3, -3. The authors' code has -3, 3, 1, -4: there FastRNN starts by keeping its state.
+default as in the authors' code: -3, 3, 1, -4, so that FastRNN starts by keeping its state. (torchrecurrent: 3, -3, 3, -3.)
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,8 @@ from typing import ClassVar, NamedTuple
 import torch
 
 from elman.axes import Float, Tensor
-from elman.cells.cell import ALL_INNER_OPTIONS, Cell, Weights, check_number
+from elman.cells.cell import ALL_INNER_OPTIONS, Cell, Weights
+from elman.cells.checks import check_number
 from elman.cells.operations import activation, affine, sigmoid, split_rows, tanh
 
 
@@ -52,8 +53,8 @@ class FastRNNCell(Cell):
     """One step of FastRNN. Raises `OptionError` for an f that isn't known and initial values that are no numbers."""
 
     nonlinearity: str = "tanh"
-    alpha_init: float = 3.0
-    beta_init: float = -3.0
+    alpha_init: float = -3.0
+    beta_init: float = 3.0
 
     name: ClassVar[str] = "fastrnn"
     title: ClassVar[str] = "FastRNN"
@@ -90,8 +91,8 @@ class FastGRNNCell(Cell):
     """One step of FastGRNN. Raises `OptionError` for a g that isn't known and initial values that are no numbers."""
 
     gate_nonlinearity: str = "sigmoid"
-    zeta_init: float = 3.0
-    nu_init: float = -3.0
+    zeta_init: float = 1.0
+    nu_init: float = -4.0
 
     name: ClassVar[str] = "fastgrnn"
     title: ClassVar[str] = "FastGRNN"
@@ -116,9 +117,10 @@ class FastGRNNCell(Cell):
         torch.nn.init.constant_(weights["zeta"], self.zeta_init)
         torch.nn.init.constant_(weights["nu"], self.nu_init)
 
-    def project(self, weights: Weights, x: Float[Tensor, "*steps D"]) -> Float[Tensor, "*steps G"]:
-        """W x_t alone: gate and new state share it, and add biases of their own."""
-        return affine(x, weights["weight_ih"])
+    @property
+    def projects_bias(self) -> bool:
+        # Gate and new state share W x, and add biases of their own.
+        return False
 
     def step(
         self, weights: Weights, u_BG: Float[Tensor, "B H"], state: FastState

@@ -94,7 +94,7 @@ class MiRU1Cell(Cell):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("update_coefficient", self.update_coefficient, 0, 1)
+        check_number("update_coefficient", self.update_coefficient, least=0, most=1)
         activation(self.nonlinearity)
         activation(self.gate_nonlinearity, "gate_nonlinearity")
 
@@ -125,8 +125,8 @@ class MiRU2Cell(Cell):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("update_coefficient", self.update_coefficient, 0, 1)
-        check_number("reset_coefficient", self.reset_coefficient, 0, 1)
+        check_number("update_coefficient", self.update_coefficient, least=0, most=1)
+        check_number("reset_coefficient", self.reset_coefficient, least=0, most=1)
         activation(self.nonlinearity)
 
     def step(

@@ -38,7 +38,8 @@ from typing import ClassVar, NamedTuple
 import torch
 
 from elman.axes import Float, Tensor
-from elman.cells.cell import ALL_INNER_OPTIONS, Cell, Weights, check_number
+from elman.cells.cell import ALL_INNER_OPTIONS, Cell, Weights
+from elman.cells.checks import check_number
 from elman.cells.independent import DiagonalCell
 from elman.cells.operations import affine, sigmoid, tanh
 

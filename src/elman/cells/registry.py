@@ -4,14 +4,101 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import Any, get_type_hints
 
+from elman.cells.antisymmetric import AntisymmetricCell, GatedAntisymmetricCell
+from elman.cells.atr import ATRCell
+from elman.cells.bistable import BRCCell, NBRCCell
 from elman.cells.cell import ALL_INNER_OPTIONS, Cell
+from elman.cells.cfn import CFNCell
+from elman.cells.conv_lstm import ConvLSTMCell
+from elman.cells.delayed import TauGRUCell
 from elman.cells.elman import ElmanCell
+from elman.cells.fast import FastGRNNCell, FastRNNCell
 from elman.cells.gru import GRUCell
+from elman.cells.independent import IndRNNCell
+from elman.cells.intersection import IntersectionRNNCell
+from elman.cells.irnn import IRNNCell
+from elman.cells.janet import JANETCell
+from elman.cells.jordan import JordanCell
+from elman.cells.lem import LEMCell
+from elman.cells.light import LightRUCell, LiGRUCell
 from elman.cells.lstm import LSTMCell
+from elman.cells.lstm_variants import (
+    MCLSTMCell,
+    MultiplicativeLSTMCell,
+    OriginalLSTMCell,
+    PeepholeLSTMCell,
+    ResLSTMCell,
+    WMCLSTMCell,
+)
+from elman.cells.mgu import MGUCell, MiRU1Cell, MiRU2Cell
+from elman.cells.minimal import MinimalRNNCell
+from elman.cells.mogrifier import MogrifierLSTMCell
+from elman.cells.mut import MUT1Cell, MUT2Cell, MUT3Cell
+from elman.cells.nas import NASCell
 from elman.cells.options import Option, read_options
+from elman.cells.oscillators import CoRNNCell, UnICORNNCell
+from elman.cells.ran import RANCell
+from elman.cells.scrn import SCRNCell
+from elman.cells.sgrn import SGRNCell
+from elman.cells.sgu import DSGUCell, SGUCell
+from elman.cells.slstm import SLSTMCell
+from elman.cells.star import STARCell
+from elman.cells.typed import TGRUCell, TLSTMCell, TRNNCell
+from elman.cells.ugrnn import UGRNNCell
 from elman.errors import OptionError, choices
 
-CELLS: dict[str, type[Cell]] = {kind.name: kind for kind in (ElmanCell, LSTMCell, GRUCell)}
+_KINDS: tuple[type[Cell], ...] = (
+    ElmanCell,
+    IRNNCell,
+    JordanCell,
+    LSTMCell,
+    OriginalLSTMCell,
+    PeepholeLSTMCell,
+    MultiplicativeLSTMCell,
+    MCLSTMCell,
+    WMCLSTMCell,
+    ResLSTMCell,
+    MogrifierLSTMCell,
+    SLSTMCell,
+    NASCell,
+    ConvLSTMCell,
+    GRUCell,
+    MGUCell,
+    MiRU1Cell,
+    MiRU2Cell,
+    MUT1Cell,
+    MUT2Cell,
+    MUT3Cell,
+    LiGRUCell,
+    LightRUCell,
+    TauGRUCell,
+    JANETCell,
+    MinimalRNNCell,
+    UGRNNCell,
+    IntersectionRNNCell,
+    RANCell,
+    ATRCell,
+    CFNCell,
+    STARCell,
+    SGRNCell,
+    SGUCell,
+    DSGUCell,
+    SCRNCell,
+    TRNNCell,
+    TGRUCell,
+    TLSTMCell,
+    IndRNNCell,
+    BRCCell,
+    NBRCCell,
+    AntisymmetricCell,
+    GatedAntisymmetricCell,
+    CoRNNCell,
+    UnICORNNCell,
+    LEMCell,
+    FastRNNCell,
+    FastGRNNCell,
+)
+CELLS: dict[str, type[Cell]] = {kind.name: kind for kind in _KINDS}
 
 
 def cell_kind(name: str) -> type[Cell]:

@@ -56,7 +56,7 @@ class SCRNCell(Cell):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("alpha", self.alpha, 0, 1)
+        check_number("alpha", self.alpha, least=0, most=1)
 
     def weight_shapes(self, input_size: int) -> dict[str, tuple[int, ...]]:
         rows = 2 * self.hidden_size

@@ -33,7 +33,8 @@ from typing import ClassVar, NamedTuple
 import torch
 
 from elman.axes import Float, Tensor
-from elman.cells.cell import Cell, Weights, check_size
+from elman.cells.cell import Cell, Weights
+from elman.cells.checks import check_size
 from elman.cells.operations import affine, concat, exp, maximum, sigmoid, softplus, split, split_rows, tanh
 from elman.errors import OptionError
 
