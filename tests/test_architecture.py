@@ -147,7 +147,8 @@ _LOADED = """
 import sys
 import elman
 from elman.cli.main import main
-for arguments in (["--help"], ["--version"], *([name, "--help"] for name in ("train", "evaluate", "generate", "info"))):
+commands = ("train", "evaluate", "generate", "info", "cells")
+for arguments in (["--help"], ["--version"], *([name, "--help"] for name in commands)):
     try:
         main(arguments)
     except SystemExit as stopped:

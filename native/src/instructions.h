@@ -65,6 +65,30 @@ constexpr Operation<Real> OPERATIONS[] = {
     op_min<Real>,  op_at_least<Real>, op_d_sigmoid<Real>, op_d_tanh<Real>, op_d_relu<Real>,
 };
 
+// The same with a number a row for b. They are copied first: the target may be the register that they stand in.
+template <class Real, class Function>
+inline void each_by_number(Real* d, int64_t d_row, const Real* a, int64_t a_row, const Real* b, int rows, Function f) {
+    constexpr int L = LANES<Real>;
+    Real numbers[TILE];
+    memcpy(numbers, b, sizeof numbers);
+    for (int r = 0; r < rows; r++, d += d_row, a += a_row) {
+        const auto number = broadcast<Real>(numbers[r]);
+        store<Real>(d, f(load<Real>(a), number));
+        store<Real>(d + L, f(load<Real>(a + L), number));
+    }
+}
+
+template <class Real>
+inline void operate_by_number(int op, Real* d, int64_t d_row, const Real* a, int64_t a_row, const Real* numbers, int rows) {
+    typedef typename Simd<Real>::V V;
+    switch (op) {
+        case ELMAN_ADD: return each_by_number(d, d_row, a, a_row, numbers, rows, [](V x, V y) -> V { return x + y; });
+        case ELMAN_SUB: return each_by_number(d, d_row, a, a_row, numbers, rows, [](V x, V y) -> V { return x - y; });
+        case ELMAN_MUL: return each_by_number(d, d_row, a, a_row, numbers, rows, [](V x, V y) -> V { return x * y; });
+        default: return each_by_number(d, d_row, a, a_row, numbers, rows, [](V x, V y) -> V { return x / y; });
+    }
+}
+
 // Sum over rows, in their order, added to `sum` (BLOCK).
 template <class Real>
 inline void add_rows(Real* sum, const Real* a, int64_t a_row, int rows) {

@@ -161,11 +161,12 @@ void test_leaky(int width, const Schedule& schedule) {
 Program softmax_program(int width) {
     return {{{ELMAN_SEQUENCE, width}, {ELMAN_SEQUENCE, width}, {ELMAN_ROWS, width + 1}, {ELMAN_SHARED, width},
              {ELMAN_SEQUENCE, 1}},
-            2, width, {{2, width}, {4, 0}}, {},
+            3, width, {{2, width}, {4, 0}}, {},
             {{width, {}, {{ELMAN_EXP, reg(0), array(0), NONE}, {ELMAN_COPY, array(2), reg(0), NONE},
                           {ELMAN_ROW_SUM, {ELMAN_SUM, 0, 0}, reg(0), NONE},
                           {ELMAN_ROW_SUM, {ELMAN_SUM, 1, 0}, array(0), NONE}}},
-             {width, {}, {{ELMAN_SPREAD, reg(1), array(2, width), NONE}, {ELMAN_DIV, reg(0), array(2), reg(1)},
+             {width, {}, {{ELMAN_NUMBERS, {ELMAN_NUMBER, 2, 0}, array(2, width), NONE},
+                          {ELMAN_SPREAD, reg(1), {ELMAN_NUMBER, 2, 0}, NONE}, {ELMAN_DIV, reg(0), array(2), reg(1)},
                           {ELMAN_MUL, array(1), reg(0), array(3)}, {ELMAN_ACCUMULATE, {ELMAN_NONE, 0, 0}, array(1), NONE}}}}};
 }
 

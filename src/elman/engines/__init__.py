@@ -41,7 +41,7 @@ def scan(
     recompute  keep for the backward pass only the state here and there, and compute the rest again: less memory, more time.
     engine     which engine: see `elman.engines.choose`. Raises `EngineError` if it is named and can't serve.
     """
-    chosen = resolve(engine, cell, next(iter(weights.values())), all_states or fresh is not None)
+    chosen = resolve(engine, cell, next(iter(weights.values())), all_states, fresh is not None)
     options: dict[str, Any] = {"reverse": reverse}
     if all_states:
         options["all_states"] = True

@@ -22,8 +22,10 @@ _FUSED_CELLS: dict[type[Cell], Callable[[Cell], Callable]] = {
 }
 
 
-def why_not(cell: Cell, all_states: bool = False) -> str | None:
-    """The reason why this engine can't run `cell`, or give all of its states; None if it can."""
+def why_not(cell: Cell, all_states: bool = False, fresh: bool = False) -> str | None:
+    """The reason why this engine can't run `cell`, give all of its states, or reset to a state of one's own; None if it can."""
+    if fresh:
+        return "PyTorch's fused layers reset to zero, and here a reset leads to another state"
     if isinstance(cell, GRUCell) and not cell.reset_after:
         return "PyTorch's GRU resets after the recurrent product, and this one before it"
     if type(cell) in _FUSED_CELLS and (

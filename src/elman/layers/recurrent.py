@@ -81,6 +81,11 @@ class RecurrentLayers(nn.Module):
         return engines.resolve(self._wanted_engine, self.cell, next(self.parameters()))
 
     @property
+    def output_size(self) -> int:
+        """Size of an output: that of the last layer, of both directions if there are two."""
+        return self.cell.output_size * (1 + self.bidirectional)
+
+    @property
     def all_weights(self) -> list[list[nn.Parameter]]:
         """The parameters, a list for each layer and direction, as in `torch.nn`."""
         return [list(self._weights(layer, direction).values()) for layer, direction in self._places()]

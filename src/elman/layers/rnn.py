@@ -24,7 +24,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from elman.cells import ElmanCell, GRUCell, LSTMCell
+from elman.cells import CELLS, ElmanCell, GRUCell, LSTMCell, cell_kind, cell_named, cell_options
 from elman.errors import OptionError, ShapeError
 from elman.layers.recurrent import RecurrentLayers
 
@@ -154,12 +154,35 @@ def _refuse_projection(kind: str, keywords: dict[str, Any]) -> None:
 
 
 _BY_CELL_NAME: dict[str, Any] = {"elman": RNN, "lstm": LSTM, "gru": GRU}
-CELL_NAMES = tuple(_BY_CELL_NAME)
+CELL_NAMES = tuple(CELLS)
+
+
+class _AnyCell(RecurrentLayers):
+    """Recurrent layers of any cell; the state is a tensor, or a tuple of them if the cell has several."""
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: Any = None,
+        *,
+        lengths: Tensor | Sequence[int] | None = None,
+        reset: Tensor | None = None,
+        return_all_states: bool = False,
+    ) -> Any:
+        y, last, states = self.run(input, (hx,) if isinstance(hx, Tensor) else hx, lengths, reset, return_all_states)
+        final = last[0] if len(last) == 1 else last
+        return (y, final, states) if return_all_states else (y, final)
 
 
 def layers_of(cell: str, input_size: int, hidden_size: int, **options: Any) -> RecurrentLayers:
-    """The recurrent layers of the cell called `cell`. Raises `OptionError`, with the names there are, if it isn't known."""
-    if cell not in _BY_CELL_NAME:
-        raise OptionError(f"cell={cell!r} is not known: choose from {', '.join(CELL_NAMES)}.")
-    layers: RecurrentLayers = _BY_CELL_NAME[cell](input_size, hidden_size, **options)
-    return layers
+    """The recurrent layers of the cell called `cell`; options are those of the layers and those of the cell.
+
+    Raises `OptionError`, with the names there are, if the cell isn't known.
+    """
+    kind = cell_kind(cell)
+    own = {name: options[name] for name in cell_options(kind) if name in options}
+    if cell in _BY_CELL_NAME and own.keys() <= {"bias", "nonlinearity", "reset_after"}:
+        layers: RecurrentLayers = _BY_CELL_NAME[cell](input_size, hidden_size, **options)
+        return layers
+    rest = {name: value for name, value in options.items() if name not in own}
+    return _AnyCell(cell_named(cell, hidden_size, **own).for_input(input_size), input_size, **rest)

@@ -138,8 +138,8 @@ def _is_projected(cell: Cell) -> bool:
 
 
 def _has_input_bias(cell: Cell) -> bool:
-    """Whether that product has a bias: after a layer norm, the step adds it."""
-    return _is_projected(cell) and cell.bias and not cell.layer_norm
+    """Whether that product has a bias."""
+    return _is_projected(cell) and cell.projects_bias
 
 
 @dataclass

@@ -26,6 +26,7 @@ class OperandKind(IntEnum):
     ARRAY = 2
     CONSTANT = 3
     SUM = 4
+    NUMBER = 5
 
 
 # kind, index, column
@@ -33,7 +34,10 @@ Operand = tuple[int, int, int]
 NOTHING: Operand = (OperandKind.NONE, 0, 0)
 # number, target, two operands
 Instruction = tuple[int, Operand, Operand, Operand]
-OPERATIONS = {name: number for number, name in enumerate([*POINTWISE, "spread", "row_sum", "accumulate"])}
+OPERATIONS = {
+    name: number
+    for number, name in enumerate([*POINTWISE, "numbers", "spread", "row_sum", "row_moments", "accumulate"])
+}
 
 
 @dataclass

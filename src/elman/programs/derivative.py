@@ -7,7 +7,7 @@ can be computed from them, from parameters and from kept values is computed agai
 from dataclasses import dataclass, field
 
 from elman.errors import TraceError
-from elman.programs.graph import NUMBER, POINTWISE, Graph, Matrix, Node, is_shared
+from elman.programs.graph import NORMALISED, NUMBER, POINTWISE, Graph, Matrix, Node, is_shared
 from elman.programs.trace import TracedStep
 
 
@@ -219,6 +219,11 @@ def _pointwise(node: Node, g: Node, graph: Graph, adjoints: _Adjoints, value: _K
         case "sub", (a, b):
             adjoints.add(a, g)
             adjoints.add(b, op("neg", g))
+        case "mul", (centred, inverse) if node.data == NORMALISED:
+            x, share = centred.operands[0], graph.constant(1 / node.width)
+            along = op("mul", graph.row_sum(op("mul", g, value(node))), share)
+            rest = op("sub", op("sub", g, op("mul", graph.row_sum(g), share)), op("mul", value(node), along))
+            adjoints.add(x, op("mul", rest, value(inverse)))
         case "mul", (a, b):
             _add_unless_constant(adjoints, a, lambda: op("mul", g, value(b)))
             _add_unless_constant(adjoints, b, lambda: op("mul", g, value(a)))
@@ -233,20 +238,8 @@ def _pointwise(node: Node, g: Node, graph: Graph, adjoints: _Adjoints, value: _K
             adjoints.add(x, op("div", g, value(x)))
         case "softplus", (x,):
             adjoints.add(x, op("mul", g, op("sigmoid", value(x))))
-        case (("max" | "min"), (a, b)):
-            # A clip leaves the gradient where the value is at its limit; two arrays that are equal get half of it each.
-            larger, smaller = (a, b) if node.operation == "max" else (b, a)
-            if b.operation == "constant":
-                adjoints.add(a, op("mul", g, op("at_least", value(larger), value(smaller))))
-            else:
-                half = op("mul", g, graph.constant(0.5))
-                first, second = (
-                    op("at_least", value(larger), value(smaller)),
-                    op("at_least", value(smaller), value(larger)),
-                )
-                share = op("mul", half, op("sub", first, second))
-                adjoints.add(larger, op("add", half, share))
-                adjoints.add(smaller, op("sub", half, share))
+        case (("max" | "min"), _):
+            _extreme(node, g, graph, adjoints, value)
         case "at_least", _:
             pass
         case "exp", (x,):
@@ -259,6 +252,22 @@ def _pointwise(node: Node, g: Node, graph: Graph, adjoints: _Adjoints, value: _K
             pass
         case _:
             raise AssertionError(f"no derivative of {node.operation}")
+
+
+def _extreme(node: Node, g: Node, graph: Graph, adjoints: _Adjoints, value: _Keeper) -> None:
+    """Of max and min. A limit that is a constant leaves the gradient where the value is at it, as PyTorch's clamp; two arrays
+    that are equal get half of it each."""
+    a, b = node.operands
+    larger, smaller = (a, b) if node.operation == "max" else (b, a)
+    first = graph.pointwise("at_least", value(larger), value(smaller))
+    if b.operation == "constant":
+        adjoints.add(a, graph.pointwise("mul", g, first))
+        return
+    half = graph.pointwise("mul", g, graph.constant(0.5))
+    second = graph.pointwise("at_least", value(smaller), value(larger))
+    share = graph.pointwise("mul", half, graph.pointwise("sub", first, second))
+    adjoints.add(larger, graph.pointwise("add", half, share))
+    adjoints.add(smaller, graph.pointwise("sub", half, share))
 
 
 def _add_unless_constant(adjoints: _Adjoints, node: Node, gradient) -> None:

@@ -35,6 +35,12 @@ POINTWISE = {
 }
 
 
+# What is made of all columns of a row.
+ROW_SUMS = frozenset({"row_sum", "row_mean", "row_deviation"})
+# Marks the product that a layer norm ends with: its derivative is that of the norm as a whole.
+NORMALISED = "normalised"
+
+
 @dataclass(frozen=True)
 class Leaf:
     """`width` columns of an array of the step, from `column` on."""
@@ -66,13 +72,13 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One value. `operation` is of `POINTWISE`, or leaf, constant, product, row_sum, spread."""
+    """One value. `operation` is of `POINTWISE` or of `ROW_SUMS`, or leaf, constant, product, spread."""
 
     index: int
     operation: str
     operands: tuple["Node", ...]
     width: int
-    # A Leaf, a Piece, or a constant's value.
+    # A Leaf, a Piece, a constant's value, a layer norm's ε, or NORMALISED.
     data: Any = None
 
     def __repr__(self) -> str:
@@ -103,6 +109,12 @@ class Graph:
     def row_sum(self, x: Node) -> Node:
         """The sum over a row's columns."""
         return self._node("row_sum", (x,), NUMBER)
+
+    def normalised(self, x: Node, epsilon: float) -> Node:
+        """(x - mean) / √(variance + ε) over a row's columns."""
+        mean = self._node("row_mean", (x,), NUMBER, epsilon)
+        inverse = self._node("row_deviation", (x, mean), NUMBER, epsilon)
+        return self._node("mul", (self.pointwise("sub", x, mean), inverse), x.width, NORMALISED)
 
     def spread(self, x: Node, width: int) -> Node:
         """A number a row, in every one of `width` columns."""

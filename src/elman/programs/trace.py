@@ -292,9 +292,12 @@ def _mean(x: Any, dim: int, keepdim: bool = False) -> _Traced:
 def _layer_norm(x: Any, shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> _Traced:
     if tuple(shape) != (x.shape[-1],):
         raise TraceError("a layer norm goes over all columns of a row.")
-    centred = _pointwise("sub", x, _mean(x, -1, True))
-    deviation = _pointwise("sqrt", _pointwise("add", _mean(_pointwise("mul", centred, centred), -1, True), eps))
-    y = _pointwise("mul", centred, _pointwise("div", 1.0, deviation))
+    if len(x.pieces) == 1:
+        y = _Traced.of(x.graph, (x.graph.normalised(x.pieces[0], float(eps)),))
+    else:
+        centred = _pointwise("sub", x, _mean(x, -1, True))
+        deviation = _pointwise("sqrt", _pointwise("add", _mean(_pointwise("mul", centred, centred), -1, True), eps))
+        y = _pointwise("mul", centred, _pointwise("div", 1.0, deviation))
     y = y if weight is None else _pointwise("mul", y, weight)
     return y if bias is None else _pointwise("add", y, bias)
 
