@@ -153,7 +153,7 @@ def test_many_threads_of_python_compute_what_one_does(threads: int) -> None:
     """Eight layers in eight threads at once, forwards and backwards, again and again."""
     kinds = [LSTMCell, GRUCell, ElmanCell]
     cases = [
-        in_float32(random_case(kinds[i % 3](16 + i), steps=40, batch=3 + i, features=5, seed=i, device="cpu"))
+        random_case(kinds[i % 3](16 + i), steps=40, batch=3 + i, features=5, seed=i, device="cpu").to(torch.float32)
         for i in range(8)
     ]
     torch.set_num_threads(threads)
@@ -214,7 +214,7 @@ def test_a_forked_child_computes_the_same(threads_of_child: int) -> None:
 
     In the child PyTorch's own operations would, if they are large and may use two threads: there all are small.
     """
-    case = in_float32(random_case(LSTMCell(64), steps=24, batch=16, features=24, seed=3, device="cpu"))
+    case = random_case(LSTMCell(64), steps=24, batch=16, features=24, seed=3, device="cpu").to(torch.float32)
     torch.set_num_threads(2)
     expected = values_and_gradients(case, by_engine(Engine.NATIVE))
     context = multiprocessing.get_context("fork")
