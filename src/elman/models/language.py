@@ -62,10 +62,10 @@ class LanguageModel(nn.Module):
             engine=engine,
         )
         self.dropout = Dropout(config.dropout)
-        bottleneck = config.tie and config.hidden != config.embedding
-        self.bottleneck = nn.Linear(config.hidden, config.embedding, bias=False) if bottleneck else nn.Identity()
-        width = config.embedding if config.tie else config.hidden
-        self.output = nn.Linear(width, config.vocabulary)
+        read = self.recurrent.output_size
+        bottleneck = config.tie and read != config.embedding
+        self.bottleneck = nn.Linear(read, config.embedding, bias=False) if bottleneck else nn.Identity()
+        self.output = nn.Linear(config.embedding if config.tie else read, config.vocabulary)
         if config.tie:
             # Small, since the same numbers are the output layer's; then shared.
             nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
