@@ -31,7 +31,9 @@ def _alone(layer: RecurrentLayers, k: int, x_TBD: Tensor, **call: Any) -> tuple[
     return functional_call(single, weights, (x_TBD,), call)
 
 
-def _chained(layer: RecurrentLayers, x_TBD: Tensor, lengths: Sequence[int] | None = None) -> tuple[Tensor, list[Tensor]]:
+def _chained(
+    layer: RecurrentLayers, x_TBD: Tensor, lengths: Sequence[int] | None = None
+) -> tuple[Tensor, list[Tensor]]:
     """The whole by its equations, and the final state h of each layer."""
     if lengths is not None:
         x_TBD = torch.where(torch.arange(x_TBD.shape[0])[:, None, None] < torch.tensor(lengths)[:, None], x_TBD, 0)
@@ -57,8 +59,11 @@ def _chained(layer: RecurrentLayers, x_TBD: Tensor, lengths: Sequence[int] | Non
 @every_class
 @every_connection
 @every_engine
-@pytest.mark.parametrize("hidden_size", [4, [4, 4, 2]], ids=["one_width", "widths"])
-@pytest.mark.parametrize("merge", [None, "concat", "sum"])
+@pytest.mark.parametrize(
+    ("hidden_size", "merge"),
+    [(4, None), ([4, 4, 2], "concat"), (4, "sum")],
+    ids=["one_way", "both_ways-widths", "both_ways-sum"],
+)
 def test_a_stack_equals_its_layers_chained_by_hand(kind, connections, engine, hidden_size, merge) -> None:
     """Values, final states and all gradients; the first layer's input is as wide as its output, or not."""
     layer = CLASSES[kind](
@@ -109,7 +114,9 @@ def test_with_widths_each_state_is_a_tuple_with_a_tensor_for_each_layer(kind) ->
         shapes = [(2, 6, width) for width in widths]
         state = tuple(torch.randn(shape, dtype=torch.float64) for shape in shapes)
         given = (state, tuple(s.tanh() for s in state)) if kind == "LSTM" else state
-        alone = tuple(tuple(s[:, 0] for s in part) for part in given) if kind == "LSTM" else tuple(s[:, 0] for s in state)
+        alone = (
+            tuple(tuple(s[:, 0] for s in part) for part in given) if kind == "LSTM" else tuple(s[:, 0] for s in state)
+        )
         x = torch.randn(4, 6, 3, dtype=torch.float64)
 
         y, last = layer(x, given)
@@ -205,7 +212,10 @@ def test_what_makes_no_sense_is_said(options: dict[str, Any], says: str) -> None
     [
         (torch.zeros(2, 6, 4), r"the state h is not a tuple of 2 tensors: each layer has a size of its own"),
         ((torch.zeros(1, 6, 4),), r"the state h is not a tuple of 2 tensors"),
-        ((torch.zeros(1, 6, 4), torch.zeros(1, 6, 4)), r"the state h of layer 1 has shape \(1, 6, 4\): give \(1, 6, 2\)"),
+        (
+            (torch.zeros(1, 6, 4), torch.zeros(1, 6, 4)),
+            r"the state h of layer 1 has shape \(1, 6, 4\): give \(1, 6, 2\)",
+        ),
         ((torch.zeros(1, 6, 4), None), r"the state h of layer 1 is a NoneType: give a tensor of shape \(1, 6, 2\)"),
     ],
     ids=["tensor", "few", "width", "none"],

@@ -39,7 +39,12 @@ class SequenceModel(nn.Module):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, output_size: int, cell: str = "elman", **options: Any
+        self,
+        input_size: int,
+        hidden_size: int | Sequence[int],
+        output_size: int,
+        cell: str = "elman",
+        **options: Any,
     ) -> None:
         super().__init__()
         self.recurrent = layers_of(cell, input_size, hidden_size, **options)
