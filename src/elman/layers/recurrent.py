@@ -21,7 +21,7 @@ from elman.layers.connections import connect, initialise_connection
 from elman.layers.dropout import draw_mask
 from elman.layers.dropout import dropout as drop_units
 from elman.layers.layout import check_dtype, read_input
-from elman.layers.plan import plan_layers
+from elman.layers.plan import Shapes, plan_layers
 from elman.layers.state import LayerState, StateForm
 
 
@@ -105,9 +105,9 @@ class RecurrentLayers(nn.Module):
         for layer, direction in self._places():
             plan = self._plans[layer]
             shapes = plan.weights | (plan.initial_state if learn_initial_state else {})
-            for name, shape in (shapes | (plan.connection if direction == directions - 1 else {})).items():
-                value = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-                self.register_parameter(name + _suffix(layer, 0 if name in plan.connection else direction), value)
+            self._register(shapes, _suffix(layer, direction), device, dtype)
+        for layer, plan in enumerate(self._plans):
+            self._register(plan.connection, _suffix(layer, 0), device, dtype)
         self.reset_parameters()
         for own in self.cells:
             engines.resolve(engine, own, next(self.parameters()))
@@ -276,6 +276,10 @@ class RecurrentLayers(nn.Module):
             all_states=all_states,
             recompute=self.recompute,
         )
+
+    def _register(self, shapes: Shapes, suffix: str, device: Any, dtype: torch.dtype | None) -> None:
+        for name, shape in shapes.items():
+            self.register_parameter(name + suffix, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
 
     def _places(self) -> Iterator[tuple[int, int]]:
         """(layer, direction) in the order of the state's first axis: layer-major."""
