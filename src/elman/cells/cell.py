@@ -270,7 +270,8 @@ class Cell(ABC):
         gates = gates_BG.shape[-1] // self.hidden_size
         gains = split_rows(gain, gates)
         biases = split_rows(bias, gates) if bias is not None else (None,) * gates
-        return concat([layer_norm(g, *rest) for g, *rest in zip(split(gates_BG, gates), gains, biases, strict=True)])
+        parts = zip(split(gates_BG, gates), gains, biases, strict=True)
+        return concat([layer_norm(gate, own_gain, own_bias) for gate, own_gain, own_bias in parts])
 
 
 def map_state(function: Callable[..., Tensor], *states: _AnyState) -> _AnyState:
