@@ -224,7 +224,8 @@ class Cell(ABC):
     def advance(self, weights: Weights, u_BG: Float[Tensor, "B G"], state: State) -> tuple[Float[Tensor, "B H"], State]:
         """One step with the options that hold for any cell: what engines run. Where y is a state, it stays that state."""
         if self.clip_gradient is not None:
-            state = map_state(lambda s: clip_gradient(s, self.clip_gradient), state)
+            limit = self.clip_gradient
+            state = map_state(lambda s: clip_gradient(s, limit), state)
         y, after = self.step(weights, u_BG, state)
         if self.clip_state is None and not any(self.zoneout_rates):
             return y, after
