@@ -107,7 +107,9 @@ def _yes(answer: bool) -> str:
 
 
 REFERENCE: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("elman.layers.rnn", ("RNN", "LSTM", "GRU")),
+    ("elman.layers.rnn", ("RNN", "LSTM", "GRU", "Recurrent")),
+    ("elman.layers.connections", ()),
+    ("elman.layers.initialise", ()),
     ("elman.models.sequence", ("SequenceModel", "SequenceOutput")),
     ("elman.models.language", ("LanguageModel", "LanguageModel.generate", "LanguageModel.evaluate")),
     ("elman.models.sampling", ("Sampling",)),

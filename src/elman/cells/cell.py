@@ -224,7 +224,8 @@ class Cell(ABC):
     def advance(self, weights: Weights, u_BG: Float[Tensor, "B G"], state: State) -> tuple[Float[Tensor, "B H"], State]:
         """One step with the options that hold for any cell: what engines run. Where y is a state, it stays that state."""
         if self.clip_gradient is not None:
-            state = map_state(lambda s: clip_gradient(s, self.clip_gradient), state)
+            limit = self.clip_gradient
+            state = map_state(lambda s: clip_gradient(s, limit), state)
         y, after = self.step(weights, u_BG, state)
         if self.clip_state is None and not any(self.zoneout_rates):
             return y, after
@@ -270,7 +271,8 @@ class Cell(ABC):
         gates = gates_BG.shape[-1] // self.hidden_size
         gains = split_rows(gain, gates)
         biases = split_rows(bias, gates) if bias is not None else (None,) * gates
-        return concat([layer_norm(g, *rest) for g, *rest in zip(split(gates_BG, gates), gains, biases, strict=True)])
+        parts = zip(split(gates_BG, gates), gains, biases, strict=True)
+        return concat([layer_norm(gate, own_gain, own_bias) for gate, own_gain, own_bias in parts])
 
 
 def map_state(function: Callable[..., Tensor], *states: _AnyState) -> _AnyState:

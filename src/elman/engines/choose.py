@@ -17,11 +17,8 @@ class Engine(StrEnum):
     NATIVE = "native"
 
 
-def resolve(
-    engine: Engine | str, cell: Cell, like: Tensor | None = None, all_states: bool = False, fresh: bool = False
-) -> Engine:
-    """The engine that will run `cell` with weights such as `like`; `all_states`: every state of every step is asked for;
-    `fresh`: a reset leads to another state than zero.
+def resolve(engine: Engine | str, cell: Cell, like: Tensor | None = None, all_states: bool = False) -> Engine:
+    """The engine that will run `cell` with weights such as `like`; `all_states`: every state of every step is asked for.
 
     By itself it takes the native one where that can serve (a CPU, float32 or float64), else PyTorch's fused layers, else the
     reference. Raises `EngineError` for an unknown name, or a named engine that can't serve.
@@ -32,7 +29,7 @@ def resolve(
         raise EngineError(f"engine={str(engine)!r} is not known: choose from {', '.join(Engine)}.") from None
     if wanted is Engine.REFERENCE:
         return wanted
-    refusals = {Engine.NATIVE: native.why_not(cell, like), Engine.TORCH: fused.why_not(cell, all_states, fresh)}
+    refusals = {Engine.NATIVE: native.why_not(cell, like), Engine.TORCH: fused.why_not(cell, all_states)}
     if wanted is Engine.AUTO:
         native.say_once_if_missing()
         return next((able for able, refusal in refusals.items() if refusal is None), Engine.REFERENCE)

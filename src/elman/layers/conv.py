@@ -1,7 +1,9 @@
 """`elman.ConvLSTM`: layers of the convolutional LSTM, for sequences of frames."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from elman.cells import cell_options, check_size, map_state
@@ -47,15 +49,29 @@ class ConvLSTM(RecurrentLayers):
         self.frame = frame
         self.kernel_size = kernel_size
 
-    def forward(self, input: Tensor, hx: Any = None, **options: Any) -> Any:
+    def initial_state(self, batch: int) -> Any:
+        """The state before the first step: (h, c), each (L·directions, B, C, height, width)."""
+        return tuple(map(self._frames, super().initial_state(batch)))
+
+    def forward(  # type: ignore[override]
+        self,
+        input: Tensor,
+        hx: Any = None,
+        *,
+        lengths: Tensor | Sequence[int] | None = None,
+        reset: Tensor | None = None,
+        return_all_states: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Any:
         state = None
         if hx is not None:
             if not isinstance(hx, (list, tuple)) or len(hx) != 2:
                 raise ShapeError("the state of a ConvLSTM is a pair (h, c).")
             state = (self._rows("the state h", hx[0], self.channels), self._rows("the state c", hx[1], self.channels))
-        y, last, states = self.run(self._rows("the input", input, self.input_channels), state, **options)
+        x = self._rows("the input", input, self.input_channels)
+        y, last, states = self.run(x, state, lengths, reset, return_all_states, generator)
         final = tuple(map(self._frames, last))
-        if options.get("return_all_states"):
+        if return_all_states:
             return self._frames(y), final, [map_state(self._frames, after) for after in states]
         return self._frames(y), final
 

@@ -23,7 +23,7 @@ _NAMES = (
 def layer_options() -> dict[str, Option]:
     """The options by name, of the kinds and with the defaults that the layers' own arguments have."""
     hints, parameters = get_type_hints(RecurrentLayers.__init__), inspect.signature(RecurrentLayers.__init__).parameters
-    return {name: Option(name, hints[name], parameters[name].default) for name in _NAMES if name in parameters}
+    return {name: Option(name, hints[name], parameters[name].default) for name in _NAMES}
 
 
 def read_layer_options(given: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
