@@ -119,6 +119,7 @@ REFERENCE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("elman.data.text", ("read_documents",)),
     ("elman.data.tokenizer", ()),
     ("elman.cells.cell", ("Cell", "Cell.project", "Cell.step")),
+    ("elman.testing", ("check_cell", "CheckReport", "instruction_sets", "using_instruction_set")),
     ("elman.engines", ("scan",)),
     ("elman.engines.reference", ()),
     ("elman.engines.fused", ()),

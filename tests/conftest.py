@@ -10,7 +10,7 @@ import typechecks
 
 # Before elman is imported for the first time: a shape that contradicts its annotation is an error while tests run.
 jaxtyping.install_import_hook(
-    ["elman.cells", "elman.engines", "elman.layers", "elman.models"], typechecker="typechecks.checked"
+    ["elman.cells", "elman.engines", "elman.layers", "elman.models", "elman.testing"], typechecker="typechecks.checked"
 )
 
 hypothesis.settings.register_profile("laws", deadline=None, derandomize=True, max_examples=20)

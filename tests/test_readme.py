@@ -1,10 +1,14 @@
-"""What the READMEs show runs, and both show the same."""
+"""What the READMEs and the page on cells show runs, and both READMEs show the same."""
 
 import re
 from pathlib import Path
 
 import pytest
 import tiny
+import typechecks
+
+from elman.cells import ALL_INNER_OPTIONS, operations
+from elman.engines import native
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,7 +34,9 @@ def test_both_languages_show_the_same_python() -> None:
     assert screen_of_python("README.md") == screen_of_python("README.zh.md")
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.zh.md", "ARCHITECTURE.md", "docs/guide.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "README.zh.md", "ARCHITECTURE.md", "docs/guide.md", "docs/your-own-cell.md"]
+)
 def test_links_lead_somewhere(name: str) -> None:
     page = ROOT / name
     links = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
@@ -44,3 +50,29 @@ def test_flags_that_are_shown_are_there(name: str) -> None:
     flags = {flag for line in shown for flag in re.findall(r"(?<!\S)--[a-z-]+", line)}
     assert flags
     assert [flag for flag in flags if flag not in known] == []
+
+
+OWN_CELL = (ROOT / "docs" / "your-own-cell.md").read_text(encoding="utf-8")
+
+
+def test_the_page_on_cells_of_ones_own_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """All of its Python, block after block, as one program."""
+    blocks = re.findall(r"```python\n(.*?)```", OWN_CELL, re.DOTALL)
+    names: dict[str, object] = {"__name__": "page"}
+    with typechecks.off():
+        for block in blocks:
+            exec(compile(block, "your-own-cell.md", "exec"), names)
+
+    printed = capsys.readouterr().out
+    assert names["losses"][-1] < names["losses"][0] / 2  # type: ignore[index]
+    assert f"{names['layers'].engine}" == ("native" if native.instruction_set() else "reference")  # type: ignore[attr-defined]
+    assert "NormedOverTheBatch(7) breaks law 8 on the reference engine" in printed
+    assert "LeakyCell(8, layer_norm=True, recurrent_dropout=0.2, zoneout=0.1)" in printed
+    if native.instruction_set():
+        assert "a program has no operation 'sin'; it has " in printed
+
+
+def test_the_page_on_cells_names_every_operation_and_option() -> None:
+    tables = "\n".join(line for line in OWN_CELL.splitlines() if line.startswith("|"))
+    named = set(re.findall(r"`([a-z_]+)`", tables))
+    assert named == {*operations.__all__, *ALL_INNER_OPTIONS} - {"ACTIVATIONS", "activation"}

@@ -54,6 +54,10 @@ class TraceError(EngineError):
     """A cell's step does what a program can't say; the reference engine still runs it."""
 
 
+class CellError(ElmanError, AssertionError):
+    """A cell breaks one of the laws that `elman.testing.check_cell` holds it to."""
+
+
 def choices(name: str, *known: str) -> str:
     """What an error says of a name that isn't known: those that are like it, and all there are."""
     import difflib  # noqa: PLC0415

@@ -28,17 +28,16 @@ import elman
 from elman import _native
 from elman.cells import ElmanCell, GRUCell, LSTMCell
 from elman.engines import Engine
+from elman.testing import instruction_sets, using_instruction_set
 
-ISAS = _native.isas().split()
+ISAS = instruction_sets()
 
 
 @pytest.fixture(params=ISAS)
 def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     """Every instruction set that this machine has, one after the other; afterwards what there was."""
-    before = _native.isa()
-    _native.use_isa(request.param)
-    yield request.param
-    _native.use_isa(before)
+    with using_instruction_set(request.param):
+        yield request.param
 
 
 @pytest.fixture
@@ -53,10 +52,6 @@ def with_threads(count: int, case: Case, lengths: list[int] | None, reset: Tenso
         return values_and_gradients(case, by_engine(Engine.NATIVE, lengths, reset))
     finally:
         torch.set_num_threads(1)
-
-
-def in_float32(case: Case) -> Case:
-    return case.with_leaves({name: value.detach().float().requires_grad_() for name, value in case.leaves().items()})
 
 
 def assert_bits_equal(actual: Results, expected: Results) -> None:
@@ -89,7 +84,7 @@ def test_every_instruction_set_is_close_in_float32(isa: str, make_cell: MakeCell
     assert _native.isa() == isa
     case = random_case(make_cell(21), steps=9, batch=5, features=3, seed=4, device="cpu")
 
-    actual = values_and_gradients(in_float32(case), by_engine(Engine.NATIVE, [9, 3, 0, 8, 9]))
+    actual = values_and_gradients(case.to(torch.float32), by_engine(Engine.NATIVE, [9, 3, 0, 8, 9]))
     expected = values_and_gradients(case, by_engine(Engine.REFERENCE, [9, 3, 0, 8, 9]))
 
     for name, value in actual.items():
@@ -133,7 +128,7 @@ def test_the_number_of_threads_changes_no_bit(cell: elman.cells.Cell, batch: int
     case = random_case(cell, steps=30, batch=batch, features=24, seed=batch, device="cpu")
     lengths = [(7 * b + 30) % 31 for b in range(batch)]
     reset_TB = reset_flags(case, {(5, 0), (20, batch - 1), (20, batch // 2)})
-    for each in (case, in_float32(case)):
+    for each in (case, case.to(torch.float32)):
         for given in ((None, None), (lengths, None), (lengths, reset_TB)):
             alone = with_threads(1, each, *given)
             for threads in (2, 3):
@@ -144,7 +139,7 @@ def test_the_number_of_threads_changes_no_bit(cell: elman.cells.Cell, batch: int
 @pytest.mark.usefixtures("back_to_one_thread")
 def test_the_number_of_threads_changes_no_bit_of_a_large_layer(batch: int) -> None:
     """Large enough that products over all steps are shared out too."""
-    case = in_float32(random_case(LSTMCell(160), steps=60, batch=batch, features=96, seed=1, device="cpu"))
+    case = random_case(LSTMCell(160), steps=60, batch=batch, features=96, seed=1, device="cpu").to(torch.float32)
     lengths = [(7 * b + 60) % 61 for b in range(batch)]
     for given in (None, lengths):
         alone = with_threads(1, case, given)
@@ -158,7 +153,7 @@ def test_many_threads_of_python_compute_what_one_does(threads: int) -> None:
     """Eight layers in eight threads at once, forwards and backwards, again and again."""
     kinds = [LSTMCell, GRUCell, ElmanCell]
     cases = [
-        in_float32(random_case(kinds[i % 3](16 + i), steps=40, batch=3 + i, features=5, seed=i, device="cpu"))
+        random_case(kinds[i % 3](16 + i), steps=40, batch=3 + i, features=5, seed=i, device="cpu").to(torch.float32)
         for i in range(8)
     ]
     torch.set_num_threads(threads)
@@ -219,7 +214,7 @@ def test_a_forked_child_computes_the_same(threads_of_child: int) -> None:
 
     In the child PyTorch's own operations would, if they are large and may use two threads: there all are small.
     """
-    case = in_float32(random_case(LSTMCell(64), steps=24, batch=16, features=24, seed=3, device="cpu"))
+    case = random_case(LSTMCell(64), steps=24, batch=16, features=24, seed=3, device="cpu").to(torch.float32)
     torch.set_num_threads(2)
     expected = values_and_gradients(case, by_engine(Engine.NATIVE))
     context = multiprocessing.get_context("fork")
