@@ -52,3 +52,7 @@ class TrainingInterruptedError(ElmanError):
 
 class TraceError(EngineError):
     """A cell's step does what a program can't say; the reference engine still runs it."""
+
+
+class ConvertError(ElmanError, ValueError):
+    """Weights or a file of another library can't be understood, or what a layer computes has no place in that library."""

@@ -1,0 +1,25 @@
+"""Reading safetensors files: tensors by name and the texts of the header."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import safetensors
+
+from elman.axes import Tensor
+from elman.errors import ConvertError
+
+
+class Contents(NamedTuple):
+    """What a safetensors file holds."""
+
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+
+
+def read_safetensors(path: Path) -> Contents:
+    """Read a whole file. Raises `ConvertError` if it isn't there, isn't safetensors or is damaged."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return Contents({name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {})  # noqa: SIM118
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ConvertError(f"{path} is no safetensors file, or is damaged: {error}.") from error
