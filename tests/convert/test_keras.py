@@ -154,8 +154,14 @@ BAD_LAYERS: dict[str, tuple[Any, str]] = {
     ),
     "bias_said_and_missing": (lstm(use_bias=False), "use_bias=False there are 2"),
     "units": (lstm(units=4), "units=4, but weights for 5"),
-    "kernel": (KerasLayer("LSTM", {}, [numpy.zeros(s, "float32") for s in ((3, 15), (5, 20), (20,))]), r"kernel .*\(3, 15\)"),
-    "bias": (KerasLayer("LSTM", {}, [numpy.zeros(s, "float32") for s in ((3, 20), (5, 20), (2, 20))]), r"bias .*\(2, 20\)"),
+    "kernel": (
+        KerasLayer("LSTM", {}, [numpy.zeros(s, "float32") for s in ((3, 15), (5, 20), (20,))]),
+        r"kernel .*\(3, 15\)",
+    ),
+    "bias": (
+        KerasLayer("LSTM", {}, [numpy.zeros(s, "float32") for s in ((3, 20), (5, 20), (2, 20))]),
+        r"bias .*\(2, 20\)",
+    ),
     "integers": (KerasLayer("LSTM", {}, [numpy.zeros(s, "int32") for s in ((3, 20), (5, 20), (20,))]), "int32"),
 }
 

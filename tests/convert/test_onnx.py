@@ -24,7 +24,9 @@ LENGTHS = [4, 0, STEPS, 1]
 OPERATORS = {"lstm": "LSTM", "gru": "GRU", "gru_reset_before": "GRU", "tanh": "RNN", "relu": "RNN"}
 
 
-def run(model: Any, x: torch.Tensor, before: list[torch.Tensor], lengths: list[int] | None = None) -> list[numpy.ndarray]:
+def run(
+    model: Any, x: torch.Tensor, before: list[torch.Tensor], lengths: list[int] | None = None
+) -> list[numpy.ndarray]:
     """Outputs and final states by ONNX Runtime."""
     onnx.checker.check_model(model, full_check=True)
     options = onnxruntime.SessionOptions()
@@ -89,13 +91,16 @@ def test_each_gate_goes_where_it_belongs() -> None:
 # The exporter that writes these nodes is PyTorch's older one, and says so, as do parts of it.
 @pytest.mark.filterwarnings("ignore:You are using the legacy TorchScript-based ONNX export:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:The feature will be removed:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.filterwarnings("ignore:Exporting a model to ONNX with a batch_size other than 1:UserWarning")
 def test_what_pytorch_exports_is_read(name, bidirectional, bias, tmp_path: Path) -> None:
     made = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}[name]
     theirs = made(3, 5, 2, bidirectional=bidirectional, bias=bias, batch_first=True).eval()
     path = tmp_path / "theirs.onnx"
     x = torch.randn(BATCH, STEPS, 3)
-    torch.onnx.export(theirs, (x,), path, dynamo=False, opset_version=17, input_names=["x"], dynamic_axes={"x": [0, 1]})
+    torch.onnx.export(
+        theirs, (x,), path, dynamo=False, opset_version=17, input_names=["x"], dynamic_axes={"x": {0: "B", 1: "T"}}
+    )
 
     (ours,) = from_onnx(path)
     before = stacks.states(ours)
@@ -131,21 +136,25 @@ class Made:
         self.tensors[name] = numpy.asarray(array)
         return name
 
-    def recurrent(self, name: str, operator: str, x: str, width: int = 3, more: tuple[str, ...] = (), **attributes: Any) -> str:
+    def recurrent(
+        self, name: str, operator: str, x: str, width: int = 3, more: tuple[str, ...] = (), **attributes: Any
+    ) -> str:
         directions = 2 if attributes.get("direction") == "bidirectional" else 1
         weights = arrays(operator, width, directions=directions)
         inputs = [x, *(self.constant(f"{name}_{key}", array) for key, array in weights.items()), *more]
-        self.nodes.append(helper.make_node(operator, inputs, [name, f"{name}_h"], name=name, hidden_size=5, **attributes))
+        self.nodes.append(
+            helper.make_node(operator, inputs, [name, f"{name}_h"], name=name, hidden_size=5, **attributes)
+        )
         return name
 
     def squeezed(self, y: str, name: str) -> str:
         return self.add("Squeeze", [y, self.constant("axis", numpy.array([1]))], name)
 
-    def model(self, opset: int = 17) -> Any:
+    def model(self, opset: int = 17, axes: tuple[Any, Any] = ("T", "B")) -> Any:
         graph = helper.make_graph(
             self.nodes,
             "made",
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["T", "B", 3])],
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [*axes, 3])],
             [helper.make_tensor_value_info(self.nodes[-1].output[0], TensorProto.FLOAT, None)],
             [numpy_helper.from_array(array, name) for name, array in self.tensors.items()],
         )
@@ -205,7 +214,10 @@ def test_weights_may_be_computed_from_constants() -> None:
     weights = arrays("GRU")
     turned = made.add("Transpose", [made.constant("turned_W", weights["W"].transpose(0, 2, 1))], "W", perm=[0, 2, 1])
     joined = made.add(
-        "Concat", [made.constant("b_ih", weights["B"][:, :15]), made.constant("b_hh", weights["B"][:, 15:])], "B", axis=1
+        "Concat",
+        [made.constant("b_ih", weights["B"][:, :15]), made.constant("b_hh", weights["B"][:, 15:])],
+        "B",
+        axis=1,
     )
     made.add("GRU", ["x", turned, made.constant("R", weights["R"]), joined], "y", hidden_size=5)
 
@@ -219,6 +231,20 @@ def test_a_state_of_zeros_is_no_state_of_its_own() -> None:
     zeros = made.constant("zeros", numpy.zeros((1, 2, 5), "float32"))
     made.recurrent("node", "GRU", "x", more=("", zeros))
     assert len(from_onnx(made.model())) == 1
+
+
+def test_a_reshape_to_sizes_that_are_known_joins_layers() -> None:
+    """What PyTorch's newer exporter writes for inputs of a fixed size."""
+    made = Made()
+    y = made.recurrent("a", "GRU", "x", direction="bidirectional")
+    y = made.add("Transpose", [y], "a_turned", perm=[0, 2, 1, 3])
+    x = made.add("Reshape", [y, made.constant("sizes", numpy.array([7, 2, 10]))], "a_flat")
+    made.recurrent("b", "GRU", x, 10, direction="bidirectional")
+
+    (ours,) = from_onnx(made.model(axes=(7, 2)))
+    assert (ours.num_layers, ours.bidirectional) == (2, True)
+    with pytest.raises(ConvertError, match=r"'a_flat' .Reshape. stands between"):
+        from_onnx(made.model(axes=(2, 7)))
 
 
 def _weights_from_inputs() -> Any:
@@ -276,12 +302,18 @@ BAD_MODELS: dict[str, tuple[Any, str]] = {
     "activation_alpha": (one_node(activation_alpha=[0.1]), "attribute activation_alpha"),
     "activations": (one_node(activations=["Sigmoid", "Relu", "Tanh"]), "activations sigmoid, relu, tanh"),
     "plain_activation": (one_node("RNN", activations=["Elu"]), "activations elu"),
-    "two_activations": (one_node("RNN", direction="bidirectional", activations=["Tanh", "Relu"]), "the same one in both"),
+    "two_activations": (
+        one_node("RNN", direction="bidirectional", activations=["Tanh", "Relu"]),
+        "the same one in both",
+    ),
     "direction": (one_node(direction="sideways"), "direction 'sideways'"),
     "weights_from_inputs": (_weights_from_inputs(), "W of .* is computed from the model's inputs"),
     "own_state": (_own_state(), "initial_h of its own"),
     "wrong_bias": (_wrong_bias(), r"B of .* \(1, 15\)"),
-    "time_and_batch_swapped": (_between("Transpose", perm=[2, 1, 0, 3]), r"reads the output of 'a' as \(batch, 1, time, units\)"),
+    "time_and_batch_swapped": (
+        _between("Transpose", perm=[2, 1, 0, 3]),
+        r"reads the output of 'a' as \(batch, 1, time, units\)",
+    ),
     "no_squeeze_of_directions": (_between("Identity"), r"as \(time, 1, batch, units\)"),
     "squeeze_of_anything": (_between("Squeeze"), "'between' .Squeeze. stands between"),
     "squeeze_of_time": (_between("Squeeze", [0]), "'between' .Squeeze. stands between"),

@@ -92,21 +92,36 @@ BAD_STATES: dict[str, tuple[Any, str]] = {
     "another_layer_too": ({**module("gru").state_dict(), "weight": torch.ones(2, 2)}, "'weight' is no weight of"),
     "a_matrix_missing": (_without("weight_hh_l0"), "weight_hh_l0 is missing"),
     "a_bias_missing": (_without("bias_hh_l1"), "layer 1 has the weights bias_ih, weight_hh, weight_ih;"),
-    "a_layer_missing": ({k: v for k, v in module("gru", num_layers=3).state_dict().items() if "l1" not in k}, "no weight_ih_l1"),
+    "a_layer_missing": (
+        {k: v for k, v in module("gru", num_layers=3).state_dict().items() if "l1" not in k},
+        "no weight_ih_l1",
+    ),
     "a_direction_missing": (
         {k: v for k, v in module("gru", bidirectional=True).state_dict().items() if not k.endswith("l1_reverse")},
         "no weight_ih_l1_reverse",
     ),
-    "sizes_that_differ": ({**module("gru").state_dict(), "weight_ih_l1": torch.ones(15, 4)}, r"\(15, 4\), .* \(15, 5\)"),
-    "gates_that_nobody_has": ({"weight_ih_l0": torch.ones(10, 3), "weight_hh_l0": torch.ones(10, 5)}, "2 times as many rows"),
+    "sizes_that_differ": (
+        {**module("gru").state_dict(), "weight_ih_l1": torch.ones(15, 4)},
+        r"\(15, 4\), .* \(15, 5\)",
+    ),
+    "gates_that_nobody_has": (
+        {"weight_ih_l0": torch.ones(10, 3), "weight_hh_l0": torch.ones(10, 5)},
+        "2 times as many rows",
+    ),
     "a_projected_gru": (
         {"weight_ih_l0": torch.ones(15, 3), "weight_hh_l0": torch.ones(15, 2), "weight_hr_l0": torch.ones(2, 5)},
         "only an LSTM has a projection",
     ),
     "integers": ({"weight_ih_l0": torch.ones(15, 3, dtype=torch.int32)}, "int32"),
     "integers_of_numpy": ({"weight_ih_l0": numpy.ones((15, 3), "int8")}, "int8"),
-    "two_dtypes": ({**module("gru").state_dict(), "bias_ih_l0": torch.ones(15, dtype=torch.float64)}, "float32, torch.float64"),
-    "no_matrix": ({"weight_ih_l0": torch.ones(15), "weight_hh_l0": torch.ones(15, 5)}, "weight_ih_l0 is missing or no matrix"),
+    "two_dtypes": (
+        {**module("gru").state_dict(), "bias_ih_l0": torch.ones(15, dtype=torch.float64)},
+        "float32, torch.float64",
+    ),
+    "no_matrix": (
+        {"weight_ih_l0": torch.ones(15), "weight_hh_l0": torch.ones(15, 5)},
+        "weight_ih_l0 is missing or no matrix",
+    ),
 }
 
 

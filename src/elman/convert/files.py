@@ -53,7 +53,7 @@ def read(
     kind = _checked(kind) or recognise(path)
     if kind == "elman":
         return store.load(path)
-    stacks = _stacks(path, kind, told or Told())
+    stacks = _stacks(path, kind, told or Told(), part)
     if part is None and len(stacks) > 1:
         held = "; ".join(f"{name!r} ({_sizes(stack)})" for name, stack in stacks.items())
         raise ConvertError(
@@ -165,7 +165,7 @@ def _refuse_pickle(path: Path) -> None:
     )
 
 
-def _stacks(path: Path, kind: str, told: Told) -> dict[str, Stack]:
+def _stacks(path: Path, kind: str, told: Told, part: str | None) -> dict[str, Stack]:
     if kind == "onnx":
         return onnx_import.stacks_in(onnx_graph.read_model(path))
     if kind == "keras":
@@ -173,8 +173,8 @@ def _stacks(path: Path, kind: str, told: Told) -> dict[str, Stack]:
             return keras_files.stacks_in_model(path)
         return keras_files.stacks_in_weights(path, told)
     if kind == "flax":
-        return flax_stacks(_tree(_arrays(path)), told)
-    stacks = pytorch_stacks(read_safetensors(path).tensors, told)
+        return flax_stacks(_tree(_arrays(path)), told, part)
+    stacks = pytorch_stacks(read_safetensors(path).tensors, told, part)
     if not stacks:
         raise ConvertError(f"{path} holds no recurrent layer of torch.nn: none of its names is like weight_ih_l0.")
     return stacks

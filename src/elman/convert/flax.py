@@ -68,8 +68,8 @@ def to_flax(layers: RecurrentLayers) -> dict[str, Any]:
     return {f"{_CLASSES[stack.cell.name]}_{k}": _tree(stack.cell, place) for k, place in enumerate(stack.places)}
 
 
-def stacks_in(tree: Tree, told: Told) -> dict[str, Stack]:
-    """The stacks of cells in a tree, by the names that they go by in it."""
+def stacks_in(tree: Tree, told: Told, part: str | None = None) -> dict[str, Stack]:
+    """The stacks of cells in a tree, by the names that they go by in it; or that `part`."""
     groups: dict[str, dict[tuple[int, int], tuple[str, Tree]]] = {}
     directions: dict[str, set[bool]] = {}
     for path, cell in _cells(tree.get("params", tree), ()):
@@ -81,8 +81,8 @@ def stacks_in(tree: Tree, told: Told) -> dict[str, Stack]:
             "the tree holds no cell of Flax's: an LSTM, GRU or SimpleCell has parts such as 'ii', 'hr' or 'h'."
         )
     stacks = {}
-    for group, members in groups.items():
-        said = told
+    for group in [part] if part in groups else list(groups):
+        members, said = groups[group], told
         if True in directions[group]:
             numbers = {number for number, _ in members}
             if directions[group] != {True} or len(members) != 2 * len(numbers):

@@ -45,7 +45,8 @@ class Graph:
             )
         if model.functions:
             model = needed("onnx.inliner", "onnx").inline_local_functions(model)
-        self._graph = model.graph
+        self._model, self._graph = model, model.graph
+        self._shapes: dict[str, Any] | None = None
         self._opset = max(versions)
         self._makers = {name: node for node in self._graph.node for name in node.output if name}
         self._constants: dict[str, numpy.ndarray | None] = {}
@@ -132,18 +133,32 @@ class Graph:
             dropped = [] if array is None else [int(axis) % len(axes) for axis in array.ravel()]
             if dropped and all(axes[axis] == (_DIRECTION,) for axis in dropped) and directions == 1:
                 return [group for axis, group in enumerate(axes) if axis not in dropped]
-        if view.op_type == "Reshape":
-            array = self.constant(view.input[1])
-            copied = not self.attributes(view).get("allowzero", 0)
-            # 0 copies an axis, -1 is what is left: the last two become one.
-            if array is not None and array.tolist() == [0] * (len(axes) - 2) + [-1] and copied:
-                return [*axes[:-2], axes[-2] + axes[-1]]
+        if view.op_type == "Reshape" and self._joins_last_two(view, len(axes)):
+            return [*axes[:-2], axes[-2] + axes[-1]]
         if view.op_type in ("Identity", "Dropout"):
             return axes
         raise ConvertError(
             f"the node {self.name_of(view)!r} ({view.op_type}) stands between recurrent nodes, and what it does to their axes "
             "can't be read off the model. Export it with dynamic axes, and with constants folded."
         )
+
+    def _joins_last_two(self, reshape: Any, axes: int) -> bool:
+        """Whether a Reshape makes one axis of the last two and leaves the others as they are."""
+        wanted = self.constant(reshape.input[1])
+        # 0 copies an axis, -1 is what is left.
+        if wanted is not None and wanted.tolist() == [0] * (axes - 2) + [-1]:
+            return not self.attributes(reshape).get("allowzero", 0)
+        before, after = self._sizes(reshape.input[0]), self._sizes(reshape.output[0])
+        known = len(before) == axes and len(after) == axes - 1 and None not in (*before, *after)
+        return known and before[:-2] == after[:-1]
+
+    def _sizes(self, name: str) -> list[Any]:
+        """What is known of a tensor's shape: a number or a name for each axis, None where there is neither."""
+        if self._shapes is None:
+            model = needed("onnx.shape_inference", "onnx").infer_shapes(self._model, data_prop=True)
+            infos = (*model.graph.value_info, *model.graph.input, *model.graph.output)
+            self._shapes = {info.name: info.type.tensor_type.shape.dim for info in infos}
+        return [axis.dim_value or axis.dim_param or None for axis in self._shapes.get(name, [])]
 
 
 def _operators_inside(node: Any) -> set[str]:

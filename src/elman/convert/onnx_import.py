@@ -46,7 +46,10 @@ def stacks_in(graph: Graph) -> dict[str, Stack]:
         items.append((graph.name_of(node), stack_of_node(graph, node), graph.name_of(source) if is_above else None))
     stacks = join(items)
     if not stacks:
-        raise ConvertError("the model has no node RNN, LSTM or GRU: there is nothing that elman's layers could hold.")
+        raise ConvertError(
+            "the model has no node RNN, LSTM or GRU. Some exporters write each step out: export it by one that doesn't, "
+            "such as torch.onnx.export with dynamo=False."
+        )
     return stacks
 
 

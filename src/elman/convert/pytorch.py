@@ -81,13 +81,14 @@ def state_of_stack(stack: Stack) -> dict[str, Tensor]:
     return state
 
 
-def stacks_in(tensors: Mapping[str, Tensor], told: Told) -> dict[str, Stack]:
-    """The recurrent layers among the weights of a whole model, by the name of the module that they belong to."""
+def stacks_in(tensors: Mapping[str, Tensor], told: Told, part: str | None = None) -> dict[str, Stack]:
+    """The recurrent layers among the weights of a whole model, by the name of their module; or that `part`."""
     modules: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if match := _NAME.fullmatch(name):
-            modules.setdefault(match[1], {})[name.removeprefix(match[1])] = tensor
-    return {prefix.rstrip("."): stack_of_state(state, told) for prefix, state in modules.items()}
+            modules.setdefault(match[1].removesuffix("."), {})[name.removeprefix(match[1])] = tensor
+    wanted = [part] if part in modules else list(modules)
+    return {name: stack_of_state(modules[name], told) for name in wanted}
 
 
 def stack_of_state(state: Mapping[str, Any], told: Told) -> Stack:
