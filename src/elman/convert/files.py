@@ -105,14 +105,15 @@ def recognise(path: Path) -> str:
             start = file.read(9)
     except OSError as error:
         raise ConvertError(f"{path} can't be read: {error.strerror}.") from error
+    # Before pickles: a length, which is what safetensors begin with, can look like one.
+    if len(start) == 9 and start[8:] == b"{":
+        return _format_of_safetensors(path)
     if start.startswith(b"PK\x03\x04"):
         return _format_of_archive(path)
     if start.startswith(b"\x80") and start[1:2] in b"\x02\x03\x04\x05":
         _refuse_pickle(path)
     if start.startswith(b"\x89HDF"):
         return "keras"
-    if len(start) == 9 and start[8:] == b"{":
-        return _format_of_safetensors(path)
     if path.suffix in _PICKLES:
         _refuse_pickle(path)
     if path.suffix == ".onnx":

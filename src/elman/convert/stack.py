@@ -25,7 +25,7 @@ _ALWAYS_SAID = {"hidden_size", "input_size", "bias", "recurrent_bias"}
 # What of the layers around the cells other formats have in one form only.
 _PLAIN_LAYERS = {"merge": "concat", "connections": "plain"}
 # Fields of cells that the layers call otherwise, as `torch.nn` does.
-_LAYER_NAMES = {"projection_size": "proj_size"}
+LAYER_NAMES = {"projection_size": "proj_size"}
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Stack:
     def to_layers(self, **options: Any) -> RecurrentLayers:
         """elman's layers with copies of these weights; `options` such as `batch_first` go to them."""
         cell = self.cell
-        chosen = {_LAYER_NAMES.get(name, name): getattr(cell, name) for name in changed_options(cell)}
+        chosen = {LAYER_NAMES.get(name, name): getattr(cell, name) for name in changed_options(cell)}
         layers = layers_of(
             cell.name,
             self.input_size,
