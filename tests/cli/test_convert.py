@@ -59,6 +59,7 @@ def test_what_a_file_does_not_say_can_be_told(tmp_path: Path, capsys: Capture) -
     safetensors.torch.save_file(network.state_dict(), source)
     told = ("--part", "rnn", "--nonlinearity", "relu")
     assert call("convert", source, tmp_path / "a.npz", *told, "--to", "flax") == 0
+    assert "(flax): 1 layer of elman" in capsys.readouterr().out
     refused(capsys, "convert", tmp_path / "a.npz", tmp_path / "b.safetensors", says=("tanh or ReLU", "--nonlinearity"))
     flags = ("--nonlinearity", "relu", "--one-direction", "--from", "flax", "--to", "elman")
     assert call("convert", tmp_path / "a.npz", tmp_path / "b.safetensors", *flags) == 0
