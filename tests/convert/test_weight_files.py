@@ -221,6 +221,16 @@ BAD_FILES: dict[str, tuple[str, Any, str]] = {
         lambda path: _archive(path, config_json="{}"),
         "no .keras file, or is damaged",
     ),
+    "keras_of_another_kind": (
+        "x.keras",
+        lambda path: _archive(path, config_json='{"class_name": "Mine"}', model_weights_h5=""),
+        "class 'Mine'",
+    ),
+    "keras_without_layers": (
+        "x.keras",
+        lambda path: _archive(path, config_json='{"class_name": "Sequential"}', model_weights_h5=""),
+        "config.json is not as expected",
+    ),
     "no_recurrent_layer": (
         "x.safetensors",
         lambda path: _tensors(path, weight=torch.ones(2)),

@@ -74,7 +74,7 @@ def convert(
 
     if target.exists() and not overwrite:
         raise ConvertError(f"{target} exists: give another name, or --overwrite.")
-    if source.is_dir():
+    if source.is_dir() and source_format in (None, "elman"):
         from elman.models.folder import load  # noqa: PLC0415
 
         layers = load(source).recurrent

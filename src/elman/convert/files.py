@@ -20,8 +20,8 @@ from elman.convert.keras import to_keras
 from elman.convert.onnx_export import to_onnx
 from elman.convert.pytorch import stacks_in as pytorch_stacks
 from elman.convert.pytorch import to_pytorch
-from elman.convert.safe import read_safetensors
-from elman.convert.stack import Stack, Told
+from elman.convert.safe import read_header, read_safetensors
+from elman.convert.stack import Stack, Told, as_array
 from elman.errors import ConvertError
 from elman.files import write_atomically
 from elman.layers import RecurrentLayers
@@ -52,6 +52,8 @@ def read(
         raise ConvertError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}: give a file of weights.")
     kind = _checked(kind) or recognise(path)
     if kind == "elman":
+        if part is not None:
+            raise ConvertError(f"{path} holds no part {part!r}: a file of elman holds one stack. Leave it out.")
         return store.load(path)
     stacks = _stacks(path, kind, told or Told(), part)
     if part is None and len(stacks) > 1:
@@ -152,11 +154,11 @@ def _format_of_archive(path: Path) -> str:
 
 
 def _format_of_safetensors(path: Path) -> str:
-    contents = read_safetensors(path)
-    if store.KEY in contents.metadata:
+    names, metadata = read_header(path)
+    if store.KEY in metadata:
         return "elman"
     # Flax's names are paths in a tree.
-    return "flax" if any("/" in name for name in contents.tensors) else "pytorch"
+    return "flax" if any("/" in name for name in names) else "pytorch"
 
 
 def _refuse_pickle(path: Path) -> None:
@@ -183,7 +185,7 @@ def _stacks(path: Path, kind: str, told: Told, part: str | None) -> dict[str, St
 
 def _arrays(path: Path) -> dict[str, numpy.ndarray]:
     if path.suffix != ".npz" and not zipfile.is_zipfile(path):
-        return {name: tensor.numpy() for name, tensor in read_safetensors(path).tensors.items()}
+        return {name: as_array(tensor) for name, tensor in read_safetensors(path).tensors.items()}
     try:
         with numpy.load(path) as archive:
             return dict(archive)

@@ -148,7 +148,7 @@ def stack_of_layer(layer: KerasLayer) -> Stack:
             f"the Keras layer {layer.name!r} has merge_mode={merge!r}: elman puts both directions side by side."
         )
     forward = layer.config.get("layer")
-    if not isinstance(forward, Mapping):
+    if not isinstance(forward, Mapping) or not {"class_name", "config"} <= set(forward):
         raise ConvertError(f"the configuration of the Keras layer {layer.name!r} doesn't say which layer it is around.")
     backward = layer.config.get("backward_layer") or forward
     if len(layer.weights) % 2:

@@ -40,9 +40,16 @@ def stacks_in_model(path: Path) -> dict[str, Stack]:
             config, weights = json.loads(archive.read(CONFIG)), archive.read(WEIGHTS)
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise ConvertError(f"{path} is no .keras file, or is damaged: {error}.") from error
-    layers = _layers_of(config, path)
-    sources = {layer["config"]["name"]: source for layer, source in zip(layers, _sources(config, layers), strict=True)}
-    passed = {layer["config"]["name"] for layer in layers if layer["class_name"] in _IDENTITIES}
+    try:
+        layers = _layers_of(config, path)
+        sources = {
+            layer["config"]["name"]: source for layer, source in zip(layers, _sources(config, layers), strict=True)
+        }
+        passed = {layer["config"]["name"] for layer in layers if layer["class_name"] in _IDENTITIES}
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ConvertError(
+            f"{path} is damaged, or of a later Keras: {CONFIG} is not as expected ({error!r})."
+        ) from error
     with _opened(io.BytesIO(weights), path) as file:
         groups = _groups_by_layer(_layer_groups(file, path), layers)
         items: list[tuple[str, Stack, str | None]] = []
@@ -150,6 +157,10 @@ def _arrays(group: Any, kind: str, name: str, path: Path) -> list[numpy.ndarray]
                 f"{path} holds no weights of the layer {name!r} where Keras keeps them ({way}cell/vars)."
             )
         stored = group[f"{way}cell/vars"]
+        if not all(key.isdigit() and hasattr(stored[key], "shape") for key in stored):
+            raise ConvertError(
+                f"{path}: the weights of the layer {name!r} are called {', '.join(stored)}, not 0, 1, 2."
+            )
         arrays += [numpy.asarray(stored[key]) for key in sorted(stored, key=int)]
     return arrays
 

@@ -49,9 +49,8 @@ class Graph:
         self._shapes: dict[str, Any] | None = None
         self._opset = max(versions)
         self._makers = {name: node for node in self._graph.node for name in node.output if name}
+        self._tensors = {tensor.name: tensor for tensor in self._graph.initializer}
         self._constants: dict[str, numpy.ndarray | None] = {}
-        for tensor in self._graph.initializer:
-            self._constants[tensor.name] = needed("onnx.numpy_helper", "onnx").to_array(tensor)
 
     def nodes(self, operators: Collection[str]) -> list[Any]:
         """The nodes of these operators, in the order of the data."""
@@ -61,7 +60,13 @@ class Graph:
                     f"the node {self.name_of(node)!r} ({node.op_type}) has recurrent nodes inside: elman reads those of the "
                     "main graph only."
                 )
-        return [node for node in self._graph.node if node.op_type in operators and node.domain in ("", "ai.onnx")]
+        found = [node for node in self._graph.node if node.op_type in operators and node.domain in ("", "ai.onnx")]
+        for node in found:
+            if len(node.input) < 3:
+                raise ConvertError(
+                    f"the node {self.name_of(node)!r} ({node.op_type}) lacks inputs: it reads X, W and R."
+                )
+        return found
 
     def name_of(self, node: Any) -> str:
         """A name that is the node's alone: its own, or that of what it makes, if it has none or another has it too."""
@@ -88,6 +93,11 @@ class Graph:
         return self._constants[name]
 
     def _computed(self, name: str) -> numpy.ndarray | None:
+        if name in self._tensors:
+            try:
+                return numpy.asarray(needed("onnx.numpy_helper", "onnx").to_array(self._tensors[name]))
+            except ValueError as error:
+                raise ConvertError(f"the tensor {name!r} of the model is damaged: {error}.") from error
         node = self._makers.get(name)
         if node is None:
             return None
@@ -104,7 +114,12 @@ class Graph:
         Raises `ConvertError` if it reads such an output in another layout than (T, B, directions·H).
         """
         views, name = [], node.input[0]
-        while (maker := self._makers.get(name)) is not None and maker.op_type in _VIEWS and name == maker.output[0]:
+        while (
+            (maker := self._makers.get(name)) is not None
+            and maker.op_type in _VIEWS
+            and name == maker.output[0]
+            and maker.input
+        ):
             views.append(maker)
             name = maker.input[0]
         if maker is None or maker.op_type not in operators or name != maker.output[0]:
@@ -133,7 +148,7 @@ class Graph:
             dropped = [] if array is None else [int(axis) % len(axes) for axis in array.ravel()]
             if dropped and all(axes[axis] == (_DIRECTION,) for axis in dropped) and directions == 1:
                 return [group for axis, group in enumerate(axes) if axis not in dropped]
-        if view.op_type == "Reshape" and self._joins_last_two(view, len(axes)):
+        if view.op_type == "Reshape" and len(view.input) > 1 and self._joins_last_two(view, len(axes)):
             return [*axes[:-2], axes[-2] + axes[-1]]
         if view.op_type in ("Identity", "Dropout"):
             return axes
