@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -276,6 +277,24 @@ def test_a_pickle_of_torch_is_refused_unread(tmp_path: Path) -> None:
     _archive(tmp_path / "x.safetensors", data_pkl="")
     with pytest.raises(ConvertError, match="is a pickle"):
         read(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_that_is_damaged_anywhere_is_refused_or_read(name, tmp_path: Path) -> None:
+    """Whatever bytes are wrong, nothing but elman's own error comes of it."""
+    path, form = tmp_path / NAMES[name], name.split("_")[0]
+    write(elman.GRU(3, 5, 2), path, form)
+    whole, draw, refusals = path.read_bytes(), random.Random(7), 0
+    for _ in range(60):
+        damaged = bytearray(whole[: draw.choice([len(whole), draw.randrange(len(whole))])])
+        for _ in range(draw.choice([1, 4])):
+            damaged[draw.randrange(min(len(damaged), 1000))] = draw.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            read(path, form)
+        except ConvertError:
+            refusals += 1
+    assert refusals > 20
 
 
 def test_a_header_of_any_length_is_recognised(tmp_path: Path) -> None:

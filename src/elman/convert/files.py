@@ -20,7 +20,7 @@ from elman.convert.keras import to_keras
 from elman.convert.onnx_export import to_onnx
 from elman.convert.pytorch import stacks_in as pytorch_stacks
 from elman.convert.pytorch import to_pytorch
-from elman.convert.safe import read_header, read_safetensors
+from elman.convert.safe import ARCHIVE_ERRORS, read_header, read_safetensors
 from elman.convert.stack import Stack, Told, as_array
 from elman.errors import ConvertError
 from elman.files import write_atomically
@@ -142,7 +142,7 @@ def _format_of_archive(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile as error:
+    except ARCHIVE_ERRORS as error:
         raise ConvertError(f"{path} is damaged: {error}.") from error
     if any(name.endswith("data.pkl") for name in names):
         _refuse_pickle(path)
@@ -187,9 +187,9 @@ def _arrays(path: Path) -> dict[str, numpy.ndarray]:
     if path.suffix != ".npz" and not zipfile.is_zipfile(path):
         return {name: as_array(tensor) for name, tensor in read_safetensors(path).tensors.items()}
     try:
-        with numpy.load(path) as archive:
+        with path.open("rb") as file, numpy.load(file) as archive:
             return dict(archive)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (*ARCHIVE_ERRORS, TypeError) as error:
         raise ConvertError(f"{path} is no archive of numpy's, or is damaged: {error}.") from error
 
 

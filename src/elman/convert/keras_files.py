@@ -15,6 +15,7 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy
 
 from elman.convert.keras import CLASSES, KerasLayer, serialised, stack_of_layer
 from elman.convert.optional import needed
+from elman.convert.safe import ARCHIVE_ERRORS
 from elman.convert.stack import Stack, Told, join
 from elman.errors import ConvertError
 
@@ -38,7 +40,7 @@ def stacks_in_model(path: Path) -> dict[str, Stack]:
     try:
         with zipfile.ZipFile(path) as archive:
             config, weights = json.loads(archive.read(CONFIG)), archive.read(WEIGHTS)
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+    except ARCHIVE_ERRORS as error:
         raise ConvertError(f"{path} is no .keras file, or is damaged: {error}.") from error
     try:
         layers = _layers_of(config, path)
@@ -132,10 +134,15 @@ def _recurrent_kernel(layer: KerasLayer, direction: int) -> numpy.ndarray:
     return layer.weights[direction * (len(layer.weights) // 2) + 1]
 
 
-def _opened(file: Any, path: Path) -> Any:
+@contextmanager
+def _opened(file: Any, path: Path) -> Iterator[Any]:
+    """An HDF5 file. What h5py raises for a damaged one, at whatever depth, is a `ConvertError`."""
     try:
-        return needed("h5py", "keras").File(file, "r")
-    except OSError as error:
+        with needed("h5py", "keras").File(file, "r") as opened:
+            yield opened
+    except ConvertError:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise ConvertError(f"{path} is no file of Keras's, or is damaged: {error}.") from error
 
 

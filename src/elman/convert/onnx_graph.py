@@ -78,7 +78,7 @@ class Graph:
         helper = needed("onnx.helper", "onnx")
 
         def text(value: Any) -> Any:
-            return value.decode() if isinstance(value, bytes) else value
+            return value.decode(errors="replace") if isinstance(value, bytes) else value
 
         found = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
         return {

@@ -1,5 +1,7 @@
-"""Reading safetensors files: tensors by name and the texts of the header."""
+"""Reading safetensors files: tensors by name and the texts of the header; and what damaged archives raise."""
 
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +11,18 @@ import safetensors
 
 from elman.axes import Tensor
 from elman.errors import ConvertError
+
+# What `zipfile`, and what reads in an archive, raise for one that is damaged.
+ARCHIVE_ERRORS = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    zlib.error,
+    zipfile.BadZipFile,
+)
 
 
 class Contents(NamedTuple):
