@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-native bench docs clean
+.PHONY: demo test test-native test-peers bench docs clean
 
 ## Learn the text that Python carries for a minute; print the score, a sample, and where the model is.
 demo: $(INSTALLED)
@@ -29,6 +29,11 @@ test-native:
 		cmake --build build/tests-$$kind --parallel 2 > build/tests-$$kind/log.txt 2>&1 || { cat build/tests-$$kind/log.txt; exit 1; }; \
 		setarch -R build/tests-$$kind/core_tests || exit 1; \
 	done
+
+## Compare with the packages that are heavy to install: Flax and JAX, which are put into the same environment.
+test-peers: $(INSTALLED)
+	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check flax jax
+	$(BIN)/python -m pytest tests/peers
 
 ## Test the engines, then time them, training and generation against PyTorch: figures for docs/performance.md and results.md.
 bench: $(INSTALLED)

@@ -32,7 +32,7 @@ HEAD = "<!-- Written by docs/build.py from the code: change the code, then run `
 def command_line() -> str:
     """Each command's help, and the options of training as a table."""
     parts = ["# The command line\n"]
-    for command in ("train", "evaluate", "generate", "info", "cells"):
+    for command in ("train", "evaluate", "generate", "info", "cells", "convert"):
         result = CliRunner().invoke(app, [command, "--help"])
         text = "\n".join(line.rstrip() for line in result.output.strip("\n").splitlines())
         parts.append(f"## elman {command}\n\n```text\n{text}\n```\n")
@@ -123,6 +123,17 @@ REFERENCE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("elman.engines", ("scan",)),
     ("elman.engines.reference", ()),
     ("elman.engines.fused", ()),
+    ("elman.convert", ()),
+    ("elman.convert.pytorch", ("from_pytorch", "to_pytorch")),
+    ("elman.convert.keras", ("KerasLayer", "from_keras", "to_keras", "to_keras_objects")),
+    ("elman.convert.flax", ("from_flax", "to_flax")),
+    ("elman.convert.onnx_export", ("to_onnx",)),
+    ("elman.convert.onnx_import", ("from_onnx",)),
+    ("elman.convert.onnx_weights", ()),
+    ("elman.convert.store", ("save", "load")),
+    ("elman.convert.files", ("read", "write")),
+    ("elman.convert.stack", ("Told",)),
+    ("elman.convert.keras_files", ()),
     ("elman.errors", ()),
 )
 

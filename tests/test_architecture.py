@@ -16,7 +16,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 # At the bottom, for everyone; "elman" itself is its `__init__`, which imports nothing of the house.
 GROUND = {"elman", "axes", "errors", "files"}
 # `cells -> programs -> engines -> layers -> models -> training -> cli`; `data` stands beside them, below `models`,
-# and `testing` above `engines`, for users and tests alone.
+# as does `convert`, above `layers`; and `testing` above `engines`, for users and tests alone.
 MAY_IMPORT = {
     "axes": set(),
     "errors": set(),
@@ -27,9 +27,10 @@ MAY_IMPORT = {
     "engines": GROUND | {"cells", "programs", "_native"},
     "layers": GROUND | {"cells", "engines"},
     "testing": GROUND | {"cells", "engines"},
+    "convert": GROUND | {"cells", "layers"},
     "models": GROUND | {"cells", "engines", "layers", "data"},
     "training": GROUND | {"cells", "engines", "layers", "data", "models"},
-    "cli": GROUND | {"cells", "engines", "layers", "data", "models", "training"},
+    "cli": GROUND | {"cells", "engines", "layers", "convert", "data", "models", "training"},
     "__main__": {"cli"},
 }
 _UNSAFE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
@@ -147,13 +148,13 @@ _LOADED = """
 import sys
 import elman
 from elman.cli.main import main
-commands = ("train", "evaluate", "generate", "info", "cells")
+commands = ("train", "evaluate", "generate", "info", "cells", "convert")
 for arguments in (["--help"], ["--version"], *([name, "--help"] for name in commands)):
     try:
         main(arguments)
     except SystemExit as stopped:
         assert not stopped.code, (arguments, stopped.code)
-heavy = {"torch", "matplotlib", "tokenizers", "numpy", "safetensors", "tensorboard"}
+heavy = {"torch", "matplotlib", "tokenizers", "numpy", "safetensors", "tensorboard", "onnx", "h5py", "keras"}
 print("loaded:", sorted(heavy & set(sys.modules)))
 """
 

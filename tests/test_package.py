@@ -41,6 +41,7 @@ def test_every_error_is_an_elman_error_and_has_an_exit_code_that_is_not_zero() -
         (errors.OptionError, ValueError),
         (errors.EngineError, RuntimeError),
         (errors.DataError, ValueError),
+        (errors.ConvertError, ValueError),
         (errors.ModelFolderError, ValueError),
         (errors.RunError, RuntimeError),
         (errors.TrainingDivergedError, ArithmeticError),

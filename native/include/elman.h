@@ -56,14 +56,15 @@ typedef enum { ELMAN_NONE = 0, ELMAN_REGISTER = 1, ELMAN_ARRAY = 2, ELMAN_CONSTA
 
 /* d = f(a, b). A NUMBER is a register that holds one number a row instead of a tile. If d is one, a and b are numbers or
    constants; else ADD, SUB, MUL and DIV may have one for b. NUMBERS: d, a number, is a's column. SPREAD: the number a for every
-   column of d. ROW_SUM: d is a row sum, the sum of a over its columns. ROW_MOMENTS: the row sum d is the mean of a over its columns,
-   the one after it is 1 / √(variance + b), b a constant.
-   ACCUMULATE: d's column of the accumulators gets the sum of a over all rows and steps. D_*(a, b): a times the derivative
+   column of d. ROW_SUM: d is a row sum, that of a, or of a b if there is a b. ROW_MOMENTS: the row sum d is the mean of a, the one
+   after it is 1 / √(variance + b), b a constant. NORMALISE: (a - m) s, for two columns m, s of the array b. D_NORMALISE, its
+   derivative but for the factor s: a - (m + d s) / width, for what d was before, two columns m, s of the array b.
+   ACCUMULATE: d's column of the accumulators gets the sum of a, or of a b if there is a b, over all rows and steps. D_*(a, b): a times the derivative
    of the function, b its value. AT_LEAST: 1 where a >= b, else 0. MAX and MIN give NaN where an operand is NaN. */
 typedef enum {
     ELMAN_COPY, ELMAN_ADD, ELMAN_SUB, ELMAN_MUL, ELMAN_DIV, ELMAN_NEG, ELMAN_SIGMOID, ELMAN_TANH, ELMAN_RELU, ELMAN_EXP,
     ELMAN_SQRT, ELMAN_LOG, ELMAN_SOFTPLUS, ELMAN_MAX, ELMAN_MIN, ELMAN_AT_LEAST, ELMAN_D_SIGMOID, ELMAN_D_TANH, ELMAN_D_RELU,
-    ELMAN_NUMBERS, ELMAN_SPREAD, ELMAN_ROW_SUM, ELMAN_ROW_MOMENTS, ELMAN_ACCUMULATE, ELMAN_OPS
+    ELMAN_NORMALISE, ELMAN_D_NORMALISE, ELMAN_NUMBERS, ELMAN_SPREAD, ELMAN_ROW_SUM, ELMAN_ROW_MOMENTS, ELMAN_ACCUMULATE, ELMAN_OPS
 } elman_op;
 
 typedef struct elman_step elman_step;

@@ -89,12 +89,43 @@ inline void operate_by_number(int op, Real* d, int64_t d_row, const Real* a, int
     }
 }
 
+// Two numbers for each row, numbers_row apart. `whole` columns of a row are what they were made of.
+template <class Real>
+inline void normalise(int op, Real* d, int64_t d_row, const Real* a, int64_t a_row, const Real* numbers, int64_t numbers_row, int rows,
+                      Real whole) {
+    constexpr int L = LANES<Real>;
+    for (int r = 0; r < rows; r++, d += d_row, a += a_row, numbers += numbers_row) {
+        if (op == ELMAN_NORMALISE) {
+            const auto mean = broadcast<Real>(numbers[0]), scale = broadcast<Real>(numbers[1]);
+            store<Real>(d, (load<Real>(a) - mean) * scale);
+            store<Real>(d + L, (load<Real>(a + L) - mean) * scale);
+        } else {
+            const auto mean = broadcast<Real>(numbers[0] / whole), along = broadcast<Real>(numbers[1] / whole);
+            store<Real>(d, load<Real>(a) - mean - load<Real>(d) * along);
+            store<Real>(d + L, load<Real>(a + L) - mean - load<Real>(d + L) * along);
+        }
+    }
+}
+
 // Sum over rows, in their order, added to `sum` (BLOCK).
 template <class Real>
 inline void add_rows(Real* sum, const Real* a, int64_t a_row, int rows) {
     constexpr int L = LANES<Real>;
     auto low = load<Real>(sum), high = load<Real>(sum + L);
     for (int r = 0; r < rows; r++, a += a_row) low += load<Real>(a), high += load<Real>(a + L);
+    store<Real>(sum, low);
+    store<Real>(sum + L, high);
+}
+
+// The same of products.
+template <class Real>
+inline void add_products(Real* sum, const Real* a, int64_t a_row, const Real* b, int64_t b_row, int rows) {
+    constexpr int L = LANES<Real>;
+    auto low = load<Real>(sum), high = load<Real>(sum + L);
+    for (int r = 0; r < rows; r++, a += a_row, b += b_row) {
+        low += load<Real>(a) * load<Real>(b);
+        high += load<Real>(a + L) * load<Real>(b + L);
+    }
     store<Real>(sum, low);
     store<Real>(sum + L, high);
 }

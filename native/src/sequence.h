@@ -490,14 +490,15 @@ private:
             const bool by_number = i.b.kind == ELMAN_NUMBER;
             Place a = find(i.a, block, row), b = i.b.kind ? find(i.b, block, row) : a, d = find(i.target, block, row);
             // At the right edge an array's rows end within the block: such operands are copied to where they don't.
+            if (i.op == ELMAN_NORMALISE || i.op == ELMAN_D_NORMALISE) return norm(stage, i, a, d, row, rows, columns);
             if (columns < B) {
                 if (i.a.kind == ELMAN_ARRAY) a = stage_in(a, 0, rows, columns);
                 if (i.b.kind == ELMAN_ARRAY) b = stage_in(b, 1, rows, columns);
             }
-            if (i.op == ELMAN_ROW_SUM) return sum_columns(i, a, block, row, rows, columns);
+            if (i.op == ELMAN_ROW_SUM) return sum_columns(i, a, b, block, row, rows, columns);
             if (i.op == ELMAN_ROW_MOMENTS) return find_moments(i, a, block, row, rows, columns);
             if (i.op == ELMAN_SPREAD && !(columns < B && i.target.kind == ELMAN_ARRAY)) return spread(d, a.data, rows);
-            if (i.op == ELMAN_ACCUMULATE) return accumulate(i, a, block, tile, rows, columns);
+            if (i.op == ELMAN_ACCUMULATE) return accumulate(i, a, b, block, tile, rows, columns);
             if (columns < B && i.target.kind == ELMAN_ARRAY) {
                 Real* edge = staging_ + 2 * TILE * B;
                 if (i.op == ELMAN_SPREAD) spread({edge, B}, a.data, rows);
@@ -514,6 +515,17 @@ private:
         void calculate(const Instruction& i, int64_t block, int64_t row) const {
             const Place a = find(i.a, block, row), b = i.b.kind ? find(i.b, block, row) : a, d = find(i.target, block, row);
             OPERATIONS<Real>[i.op](d.data, d.row, a.data, a.row, b.data, b.row, (TILE + B - 1) / B);
+        }
+
+        void norm(const Stage& stage, const Instruction& i, Place a, Place d, int64_t row, int rows, int columns) const {
+            const int64_t numbers_row = stride_[i.b.index];
+            const Real* numbers = now_[i.b.index] + row * numbers_row + i.b.column;
+            const Place to = d;
+            const bool edge = columns < B && i.target.kind == ELMAN_ARRAY;
+            if (columns < B && i.a.kind == ELMAN_ARRAY) a = stage_in(a, 0, rows, columns);
+            if (edge) d = stage_in(d, 1, rows, columns);
+            normalise<Real>(i.op, d.data, d.row, a.data, a.row, numbers, numbers_row, rows, (Real)stage.width);
+            for (int r = 0; edge && r < rows; r++) memcpy(to.data + r * to.row, d.data + r * d.row, columns * sizeof(Real));
         }
 
         // The target may be the register that the numbers stand in.
@@ -541,11 +553,17 @@ private:
             return s_.reals(s_.sums_) + (sum * s_.most_blocks_ + block) * run_.batch * LANES<Real>;
         }
 
-        void sum_columns(const Instruction& i, Place a, int64_t block, int64_t row, int rows, int columns) const {
+        void sum_columns(const Instruction& i, Place a, Place b, int64_t block, int64_t row, int rows, int columns) const {
             constexpr int L = LANES<Real>;
             if (columns < B) a = stage_in(a, 0, rows, columns);
             Real* sums = block_sums(i.target.index, block) + row * L;
-            for (int r = 0; r < rows; r++, a.data += a.row, sums += L) store<Real>(sums, load<Real>(a.data) + load<Real>(a.data + L));
+            if (i.b.kind == ELMAN_NONE) {
+                for (int r = 0; r < rows; r++, a.data += a.row, sums += L) store<Real>(sums, load<Real>(a.data) + load<Real>(a.data + L));
+                return;
+            }
+            if (columns < B) b = stage_in(b, 1, rows, columns);
+            for (int r = 0; r < rows; r++, a.data += a.row, b.data += b.row, sums += L)
+                store<Real>(sums, load<Real>(a.data) * load<Real>(b.data) + load<Real>(a.data + L) * load<Real>(b.data + L));
         }
 
         // Of each lane's two columns the sum, and the sum of squares about their mean.
@@ -622,11 +640,13 @@ private:
             }
         }
 
-        void accumulate(const Instruction& i, Place a, int64_t block, int64_t tile, int rows, int columns) const {
+        void accumulate(const Instruction& i, Place a, Place b, int64_t block, int64_t tile, int rows, int columns) const {
             Real* to = s_.reals(s_.accumulators_) + tile * s_.accumulator_stride() + i.target.column + block * B;
+            const bool product = i.b.kind != ELMAN_NONE;
+            if (columns == B && product) return add_products<Real>(to, a.data, a.row, b.data, b.row, rows);
             if (columns == B) return add_rows<Real>(to, a.data, a.row, rows);
             for (int r = 0; r < rows; r++)
-                for (int n = 0; n < columns; n++) to[n] += a.data[r * a.row + n];
+                for (int n = 0; n < columns; n++) to[n] += product ? a.data[r * a.row + n] * b.data[r * b.row + n] : a.data[r * a.row + n];
         }
 
         void clear_sums() const {

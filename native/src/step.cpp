@@ -81,12 +81,14 @@ void check_target(Reader& in, const elman_step& step, const Operand& o, int32_t 
 bool takes_two(int32_t op) {
     switch (op) {
         case ELMAN_ADD: case ELMAN_SUB: case ELMAN_MUL: case ELMAN_DIV: case ELMAN_MAX: case ELMAN_MIN: case ELMAN_AT_LEAST:
-        case ELMAN_D_SIGMOID: case ELMAN_D_TANH: case ELMAN_D_RELU: case ELMAN_ROW_MOMENTS:
+        case ELMAN_D_SIGMOID: case ELMAN_D_TANH: case ELMAN_D_RELU: case ELMAN_ROW_MOMENTS: case ELMAN_NORMALISE: case ELMAN_D_NORMALISE:
             return true;
         default:
             return false;
     }
 }
+
+bool may_take_two(int32_t op) { return takes_two(op) || op == ELMAN_ROW_SUM || op == ELMAN_ACCUMULATE; }
 
 // What is worked on is all tiles or all numbers; a constant is both, and some operations take a number with a tile.
 bool numbers_fit(const Instruction& i) {
@@ -102,21 +104,26 @@ Instruction instruction(Reader& in, elman_step& step, Stage& stage) {
     if (i.op >= ELMAN_OPS) in.fail("an operation is not known");
     if (in.why) return i;
     check_source(in, step, i.a, i.op == ELMAN_NUMBERS ? 1 : stage.width);
-    if (!takes_two(i.op) && i.b.kind != ELMAN_NONE) in.fail("an operation of one operand has two");
+    if (!may_take_two(i.op) && i.b.kind != ELMAN_NONE) in.fail("an operation of one operand has two");
     if (i.op != ELMAN_SPREAD && i.op != ELMAN_NUMBERS && !numbers_fit(i)) in.fail("numbers and tiles are mixed");
     if (i.op == ELMAN_ROW_SUM || i.op == ELMAN_ROW_MOMENTS) {
         const bool moments = i.op == ELMAN_ROW_MOMENTS;
         if (moments && i.b.kind != ELMAN_CONSTANT) in.fail("moments have no constant to add");
+        if (i.b.kind != ELMAN_NONE) check_source(in, step, i.b, stage.width);
         if (i.target.kind != ELMAN_SUM || i.target.index < 0 || i.target.index >= step.sum_count - moments) in.fail("a row sum is not declared");
         else stage.sums[stage.sum_count++] = moments ? -1 - i.target.index : i.target.index;
         if (moments && !in.why) step.sums[i.target.index].epsilon = i.b.index;
     } else if (i.op == ELMAN_ACCUMULATE) {
+        if (i.b.kind != ELMAN_NONE) check_source(in, step, i.b, stage.width);
         if (i.target.kind != ELMAN_NONE || i.target.column < 0 || i.target.column > step.accumulators - stage.width) in.fail("an accumulator is not declared");
     } else {
         check_target(in, step, i.target, stage.width);
         if (i.op == ELMAN_NUMBERS && (i.a.kind != ELMAN_ARRAY || i.target.kind != ELMAN_NUMBER)) in.fail("numbers are a column of an array");
         else if (i.op == ELMAN_SPREAD && (i.a.kind != ELMAN_NUMBER || i.target.kind == ELMAN_NUMBER)) in.fail("only a number can be spread");
-        else if (takes_two(i.op)) check_source(in, step, i.b, stage.width);
+        else if (i.op == ELMAN_NORMALISE || i.op == ELMAN_D_NORMALISE) {
+            if (i.b.kind != ELMAN_ARRAY || i.a.kind == ELMAN_NUMBER || i.target.kind == ELMAN_NUMBER) in.fail("a norm has no array of numbers");
+            else check_columns(in, step, i.b.index, i.b.column, 2);
+        } else if (takes_two(i.op)) check_source(in, step, i.b, stage.width);
     }
     return i;
 }
@@ -177,7 +184,7 @@ Stage stage(Reader& in, elman_step& step) {
         const Instruction& done = stage.instructions[i];
         if (done.op == ELMAN_NUMBERS) continue;
         touch(step, stage, done.a, false);
-        if (takes_two(done.op)) touch(step, stage, done.b, false);
+        if (done.b.kind != ELMAN_NONE && done.op != ELMAN_NORMALISE && done.op != ELMAN_D_NORMALISE) touch(step, stage, done.b, false);
         touch(step, stage, done.target, true);
     }
     return stage;

@@ -99,7 +99,7 @@ void test_elman(int width, bool gated, int precision, const Schedule& schedule) 
             }
 }
 
-// m = m / 2 + u;  y = m - (u of the step before); the sum of all m.
+// m = m / 2 + u;  y = m - (u of the step before); the sum of all m; what resets cut off of m, backwards.
 Program leaky_program(int width) {
     return {{{ELMAN_SEQUENCE, width}, {ELMAN_SEQUENCE, width}, {ELMAN_CARRY_IN, width}, {ELMAN_CARRY_OUT, width},
              {ELMAN_BEFORE, width}},
@@ -122,21 +122,23 @@ void test_leaky(int width, const Schedule& schedule) {
     const auto run = [&](int threads) {
         Guarded<Real> y(schedule.total, width), final(batch, width);
         final.stride = width;  // contiguous: its guards stand at the end
-        std::vector<Real> sums(width + 2 + MARGIN, (Real)GUARD);
+        std::vector<Real> sums(width + 2 + MARGIN, (Real)GUARD), cut(width + MARGIN, (Real)GUARD);
         const elman_array arrays[] = {{u.data(), u.stride, nullptr, nullptr, nullptr, nullptr},
                                       {y.data(), y.stride, nullptr, nullptr, nullptr, nullptr},
                                       {nullptr, 0, given ? initial.data() : nullptr, given ? fresh.data() : nullptr, nullptr, nullptr},
-                                      {nullptr, 0, nullptr, nullptr, final.data(), nullptr},
+                                      {nullptr, 0, nullptr, nullptr, final.data(), cut.data()},
                                       {u.data(), u.stride, first.data(), nullptr, nullptr, nullptr}};
         run_steps(step.get(), schedule, sizeof(Real), ELMAN_FULL, threads, arrays, nullptr, sums.data());
         y.all.insert(y.all.end(), final.all.begin(), final.all.end());
         y.all.insert(y.all.end(), sums.begin(), sums.end());
+        y.all.insert(y.all.end(), cut.begin(), cut.end());
         return y.all;
     };
     Guarded<double> y(schedule.total, width), final(batch, width);
     final.stride = width;
-    std::vector<double> sums(width + 2 + MARGIN, GUARD);
+    std::vector<double> sums(width + 2 + MARGIN, GUARD), cut(width + MARGIN, GUARD);
     std::fill(sums.begin(), sums.begin() + width + 2, 0.0);
+    std::fill(cut.begin(), cut.begin() + width, 0.0);
     for (int64_t r = 0; r < batch; r++)
         for (int n = 0; n < width; n++) {
             double m = given ? (double)initial[r * width + n] : 0;
@@ -148,13 +150,80 @@ void test_leaky(int width, const Schedule& schedule) {
                 sums[n + 2] += m;
                 const double before = reset ? 0 : t > 0 ? (double)u.at(schedule.at(t - 1, r), n) : (double)first[r * width + n];
                 y.at(schedule.at(t, r), n) = m - before;
-                if (reset && schedule.backwards) m = 0;
+                if (reset && schedule.backwards) cut[n] += m, m = 0;
             }
             final.at(r, n) = m;
         }
     y.all.insert(y.all.end(), final.all.begin(), final.all.end());
     y.all.insert(y.all.end(), sums.begin(), sums.end());
+    y.all.insert(y.all.end(), cut.begin(), cut.end());
     expect_close(same_for_all_threads<Real>(what.c_str(), run), y.all, tolerance<Real>(ELMAN_FULL), what.c_str());
+}
+
+// y = (x - mean) / √(variance + ε) by row; d, the gradient of x for that of y, which is g times a mask that all steps share; the sum
+// of mask g y.
+Program norm_program(int width) {
+    const Operand numbers{ELMAN_NUMBER, 2, 0};
+    return {{{ELMAN_SEQUENCE, width}, {ELMAN_SEQUENCE, width}, {ELMAN_SEQUENCE, width}, {ELMAN_SEQUENCE, width},
+             {ELMAN_FIXED, width}, {ELMAN_ROWS, 2}, {ELMAN_ROWS, width + 3}, {ELMAN_SEQUENCE, 2}},
+            3, width, {{5, 0}, {5, 1}, {7, 0}, {7, 1}}, {1e-3},
+            {{width, {}, {{ELMAN_ROW_MOMENTS, {ELMAN_SUM, 0, 0}, array(0), constant(0)}}},
+             {width, {}, {{ELMAN_NORMALISE, reg(0), array(0), array(5)}, {ELMAN_COPY, array(1), reg(0), NONE},
+                          {ELMAN_MUL, reg(1), array(2), array(4)}, {ELMAN_COPY, array(6, 3), reg(1), NONE},
+                          {ELMAN_ROW_SUM, {ELMAN_SUM, 2, 0}, reg(1), NONE}, {ELMAN_ROW_SUM, {ELMAN_SUM, 3, 0}, reg(1), reg(0)},
+                          {ELMAN_ACCUMULATE, NONE, reg(1), reg(0)}}},
+             {width, {}, {{ELMAN_COPY, reg(0), array(1), NONE}, {ELMAN_D_NORMALISE, reg(0), array(6, 3), array(7)},
+                          {ELMAN_NUMBERS, numbers, array(5, 1), NONE}, {ELMAN_MUL, array(3), reg(0), numbers}}}}};
+}
+
+template <class Real>
+void test_norm(int width, const Schedule& schedule) {
+    Random random(width + schedule.total);
+    Guarded<Real> x(schedule.total, width, random), g(schedule.total, width, random);
+    for (int64_t i = 0; i < schedule.total; i++)
+        for (int n = 0; n < width; n++) x.at(i, n) += 5;  // variance about a mean that is not near zero
+    const auto mask = random.reals<Real>(schedule.batch() * width);
+    const Step step(norm_program(width));
+    const std::string what = describe("norm", sizeof(Real), ELMAN_FULL, width, schedule);
+    const auto run = [&](int threads) {
+        Guarded<Real> y(schedule.total, width), d(schedule.total, width), totals(schedule.total, 2);
+        std::vector<Real> sums(width);
+        const elman_array arrays[] = {{x.data(), x.stride, nullptr, nullptr, nullptr, nullptr},
+                                      {y.data(), y.stride, nullptr, nullptr, nullptr, nullptr},
+                                      {g.data(), g.stride, nullptr, nullptr, nullptr, nullptr},
+                                      {d.data(), d.stride, nullptr, nullptr, nullptr, nullptr},
+                                      {(void*)mask.data(), width, nullptr, nullptr, nullptr, nullptr},
+                                      {nullptr, 0, nullptr, nullptr, nullptr, nullptr},
+                                      {nullptr, 0, nullptr, nullptr, nullptr, nullptr},
+                                      {totals.data(), totals.stride, nullptr, nullptr, nullptr, nullptr}};
+        run_steps(step.get(), schedule, sizeof(Real), ELMAN_FULL, threads, arrays, nullptr, sums.data());
+        y.all.insert(y.all.end(), d.all.begin(), d.all.end());
+        y.all.insert(y.all.end(), sums.begin(), sums.end());
+        return y.all;
+    };
+    Guarded<double> y(schedule.total, width), d(schedule.total, width);
+    std::vector<double> sums(width);
+    for (int64_t t = 0; t < schedule.steps(); t++)
+        for (int64_t r = 0; r < schedule.rows[t]; r++) {
+            const int64_t i = schedule.at(t, r);
+            double mean = 0, variance = 0, total = 0, along = 0;
+            for (int n = 0; n < width; n++) mean += (double)x.at(i, n) / width;
+            for (int n = 0; n < width; n++) variance += ((double)x.at(i, n) - mean) * ((double)x.at(i, n) - mean) / width;
+            const double scale = 1 / sqrt(variance + 1e-3);
+            for (int n = 0; n < width; n++) {
+                const double masked = (double)g.at(i, n) * (double)mask[r * width + n];
+                y.at(i, n) = ((double)x.at(i, n) - mean) * scale;
+                total += masked, along += masked * y.at(i, n), sums[n] += masked * y.at(i, n);
+            }
+            for (int n = 0; n < width; n++) {
+                const double masked = (double)g.at(i, n) * (double)mask[r * width + n];
+                d.at(i, n) = (masked - (total + y.at(i, n) * along) / width) * scale;
+            }
+        }
+    y.all.insert(y.all.end(), d.all.begin(), d.all.end());
+    y.all.insert(y.all.end(), sums.begin(), sums.end());
+    // A norm of few columns magnifies rounding: by the scale, which is 30 at most.
+    expect_close(same_for_all_threads<Real>(what.c_str(), run), y.all, 30 * tolerance<Real>(ELMAN_FULL), what.c_str());
 }
 
 // y = gain e^x / (sum of e^x over the row); the sum of x over the row; the sum of all y.
@@ -214,8 +283,8 @@ void test_steps() {
                 else if (kind < 6) test_elman<double>(width, gated, ELMAN_FULL, schedule);
                 else test_elman<float>(width, gated, ELMAN_BF16, schedule);
                 schedule.backwards = random.below(2);
-                if (kind % 2) test_leaky<float>(width, schedule), test_softmax<double>(width, schedule);
-                else test_leaky<double>(width, schedule), test_softmax<float>(width, schedule);
+                if (kind % 2) test_leaky<float>(width, schedule), test_softmax<double>(width, schedule), test_norm<float>(width, schedule);
+                else test_leaky<double>(width, schedule), test_softmax<float>(width, schedule), test_norm<double>(width, schedule);
             }
 }
 

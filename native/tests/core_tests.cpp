@@ -207,7 +207,7 @@ bool is_accepted(const std::vector<int32_t>& code) {
 void test_damaged_programs() {
     Random random(7);
     for (const Program& program :
-         {Elman<float>::program(3, false), Elman<float>::program(3, true), leaky_program(3), softmax_program(3)}) {
+         {Elman<float>::program(3, false), Elman<float>::program(3, true), leaky_program(3), softmax_program(3), norm_program(3)}) {
         const std::vector<int32_t> code = program.code();
         expect(is_accepted(code), "a valid program is refused");
         for (size_t length = 0; length < code.size(); length++)
@@ -249,6 +249,11 @@ void test_refused_programs() {
     refused("a row sum has a second operand that is nowhere", one({ELMAN_ROW_SUM, sum, reg(0), nowhere}));
     refused("an accumulator has a second operand that is nowhere", one({ELMAN_ACCUMULATE, NONE, reg(0), nowhere}));
     refused("an accumulator is an array that is nowhere", one({ELMAN_ACCUMULATE, {ELMAN_ARRAY, 1 << 20, 0}, reg(0), NONE}));
+    refused("a number is added to a tile from the left", one({ELMAN_ADD, reg(0), {ELMAN_NUMBER, 0, 0}, reg(0)}));
+    refused("a tile is made a number", one({ELMAN_TANH, {ELMAN_NUMBER, 0, 0}, reg(0), NONE}));
+    refused("a norm has no numbers", one({ELMAN_NORMALISE, reg(0), array(0), reg(0)}));
+    refused("a norm's second number lies beyond its array", one({ELMAN_NORMALISE, reg(0), array(0), array(0, 2)}));
+    refused("moments have no second sum", one({ELMAN_ROW_MOMENTS, sum, reg(0), NONE}));
     Program writes_parameter = one({ELMAN_ROW_SUM, sum, reg(0), NONE});
     writes_parameter.sums[0] = {1, 0};
     refused("a row sum is written to a parameter", writes_parameter);

@@ -54,6 +54,10 @@ class TraceError(EngineError):
     """A cell's step does what a program can't say; the reference engine still runs it."""
 
 
+class ConvertError(ElmanError, ValueError):
+    """Weights or a file of another library can't be understood, or what a layer computes has no place in that library."""
+
+
 class CellError(ElmanError, AssertionError):
     """A cell breaks one of the laws that `elman.testing.check_cell` holds it to."""
 

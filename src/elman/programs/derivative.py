@@ -7,7 +7,7 @@ can be computed from them, from parameters and from kept values is computed agai
 from dataclasses import dataclass, field
 
 from elman.errors import TraceError
-from elman.programs.graph import NORMALISED, NUMBER, POINTWISE, Graph, Matrix, Node, is_shared
+from elman.programs.graph import NUMBER, POINTWISE, Graph, Matrix, Node, is_shared
 from elman.programs.trace import TracedStep
 
 
@@ -219,11 +219,11 @@ def _pointwise(node: Node, g: Node, graph: Graph, adjoints: _Adjoints, value: _K
         case "sub", (a, b):
             adjoints.add(a, g)
             adjoints.add(b, op("neg", g))
-        case "mul", (centred, inverse) if node.data == NORMALISED:
-            x, share = centred.operands[0], graph.constant(1 / node.width)
-            along = op("mul", graph.row_sum(op("mul", g, value(node))), share)
-            rest = op("sub", op("sub", g, op("mul", graph.row_sum(g), share)), op("mul", value(node), along))
-            adjoints.add(x, op("mul", rest, value(inverse)))
+        case "normalise", (x, mean, inverse):
+            # Side by side in what is kept, as the forward step writes them.
+            value(mean)
+            scale = value(inverse)
+            adjoints.add(x, op("mul", graph.d_normalise(g, value(node)), scale))
         case "mul", (a, b):
             _add_unless_constant(adjoints, a, lambda: op("mul", g, value(b)))
             _add_unless_constant(adjoints, b, lambda: op("mul", g, value(a)))

@@ -32,13 +32,16 @@ POINTWISE = {
     "d_sigmoid": 2,
     "d_tanh": 2,
     "d_relu": 2,
+    # With two numbers a row that stand side by side.
+    "normalise": 3,
+    "d_normalise": 4,
 }
 
 
 # What is made of all columns of a row.
-ROW_SUMS = frozenset({"row_sum", "row_mean", "row_deviation"})
-# Marks the product that a layer norm ends with: its derivative is that of the norm as a whole.
-NORMALISED = "normalised"
+ROW_SUMS = frozenset({"row_sum", "row_mean", "row_deviation", "row_total", "row_along"})
+# Of these the second comes right behind the first, in the next column.
+PAIRS = {"row_deviation": "row_mean", "row_along": "row_total"}
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Node:
     operation: str
     operands: tuple["Node", ...]
     width: int
-    # A Leaf, a Piece, a constant's value, a layer norm's ε, or NORMALISED.
+    # A Leaf, a Piece, a constant's value, or a layer norm's ε.
     data: Any = None
 
     def __repr__(self) -> str:
@@ -114,7 +117,13 @@ class Graph:
         """(x - mean) / √(variance + ε) over a row's columns."""
         mean = self._node("row_mean", (x,), NUMBER, epsilon)
         inverse = self._node("row_deviation", (x, mean), NUMBER, epsilon)
-        return self._node("mul", (self.pointwise("sub", x, mean), inverse), x.width, NORMALISED)
+        return self._node("normalise", (x, mean, inverse), x.width)
+
+    def d_normalise(self, g: Node, y: Node) -> Node:
+        """The gradient of what gave y = `normalise`(x) for that of y, but for the factor 1 / √(variance + ε)."""
+        total = self._node("row_total", (g,), NUMBER)
+        along = self._node("row_along", (g, y, total), NUMBER)
+        return self._node("d_normalise", (g, y, total, along), g.width)
 
     def spread(self, x: Node, width: int) -> Node:
         """A number a row, in every one of `width` columns."""

@@ -4,7 +4,7 @@ What reads a whole row, a product's input or a row sum, ends a stage. A value th
 """
 
 from elman.programs.code import ArrayKind
-from elman.programs.graph import NUMBER, POINTWISE, ROW_SUMS, Node
+from elman.programs.graph import NUMBER, PAIRS, POINTWISE, ROW_SUMS, Node
 
 # Level and width: stages run in this order. Numbers a row have no stage of their own: they are computed where they are used.
 StageKey = tuple[int, int]
@@ -67,7 +67,8 @@ class Placement:
         stages: dict[StageKey, list[Node]] = {}
         for node in self.nodes:
             if node.operation in ROW_SUMS:
-                stages.setdefault(self._key(node.operands[0]), []).append(node)
+                source = max((x for x in node.operands if x.width != NUMBER), key=self._key)
+                stages.setdefault(self._key(source), []).append(node)
             elif is_computed(node) and node.width != NUMBER:
                 stages.setdefault(self._key(node), []).append(node)
         for node in dict.fromkeys([*self._targets, *(node for node, _ in self.sums)]):
@@ -104,10 +105,15 @@ class Placement:
 
     def _place_row_sums(self) -> None:
         for node in self.nodes:
-            if node.operation in ROW_SUMS:
-                places = self._targets.pop(node, None) or [(self._new_array(1), 0)]
-                assert len(places) == 1, "a row sum is written to one place"
-                self.row_sums[node] = places[0]
+            if node.operation not in ROW_SUMS:
+                continue
+            places = self._targets.pop(node, None)
+            if places is None and node.operation in PAIRS:
+                array, column = self.row_sums[node.operands[-1]]
+                places = [(array, column + 1)]
+            places = places or [(self._new_array(2 if node.operation in PAIRS.values() else 1), 0)]
+            assert len(places) == 1, "a row sum is written to one place"
+            self.row_sums[node] = places[0]
 
 
 def is_computed(node: Node) -> bool:
@@ -132,9 +138,9 @@ def _levels(nodes: list[Node]) -> dict[Node, int]:
     for node in nodes:
         if node.operation == "product" and all(source.operation == "leaf" for source in node.operands):
             levels[node] = 0
-        elif node.operation == "row_deviation":
-            # It is made together with the mean.
-            levels[node] = levels[node.operands[0]]
+        elif node.operation in PAIRS:
+            # Made together with the other one.
+            levels[node] = max(levels[x] for x in node.operands[:-1])
         elif node.operation == "product":
             levels[node] = 1 + max(levels[source] for source in node.operands)
         else:

@@ -106,13 +106,7 @@ class _StageBody:
     def _add(self, node: Node) -> None:
         placement = self._placement
         if node.operation in ROW_SUMS:
-            target = (OperandKind.SUM, list(placement.row_sums).index(node), 0)
-            if node.operation == "row_sum":
-                self._emit("row_sum", target, self._operand(node.operands[0]))
-            # The deviation comes with the mean, right behind it.
-            if node.operation == "row_mean":
-                epsilon = (OperandKind.CONSTANT, self._pool.constant(node.data), 0)
-                self._emit("row_moments", target, self._operand(node.operands[0]), epsilon)
+            self._row_sum(node)
             return
         if node.operation == "product":
             if node not in self._operands:
@@ -120,6 +114,8 @@ class _StageBody:
             for place in placement.targets(node):
                 self._emit("copy", self._array(place), self._operands[node])
         elif is_computed(node):
+            if self._accumulate_product(node):
+                return
             if node not in self._operands:
                 self._compute(node)
         else:
@@ -128,6 +124,26 @@ class _StageBody:
         for summed, column in placement.sums:
             if summed is node:
                 self._emit("accumulate", (OperandKind.NONE, 0, column), self._operand(node))
+
+    def _row_sum(self, node: Node) -> None:
+        target = (OperandKind.SUM, list(self._placement.row_sums).index(node), 0)
+        operands = [self._operand(x) for x in node.operands if x.width != NUMBER]
+        if node.operation == "row_mean":
+            epsilon = (OperandKind.CONSTANT, self._pool.constant(node.data), 0)
+            self._emit("row_moments", target, operands[0], epsilon)
+        elif node.operation != "row_deviation":
+            self._emit("row_sum", target, *operands)
+
+    def _accumulate_product(self, node: Node) -> bool:
+        """Sum a product of two arrays that nothing else reads, without making it."""
+        placement = self._placement
+        read = any(node in other.operands for other in placement.nodes) or placement.targets(node)
+        if node.operation != "mul" or read or any(x.width != node.width for x in node.operands):
+            return False
+        for summed, column in placement.sums:
+            if summed is node:
+                self._emit("accumulate", (OperandKind.NONE, 0, column), *(self._operand(x) for x in node.operands))
+        return True
 
     def _product(self, first: Node) -> None:
         """All pieces of the product that `first` is one of: those that nobody reads too, as the core gives them together."""
@@ -180,6 +196,9 @@ class _StageBody:
         return placement.number(place[0]), place[1]
 
     def _compute(self, node: Node) -> None:
+        if node.operation in {"normalise", "d_normalise"}:
+            self._norm(node)
+            return
         operands = self._operands_of(node)
         a, b = operands[0], operands[1] if len(operands) > 1 else NOTHING
         places = list(self._placement.targets(node))
@@ -193,6 +212,21 @@ class _StageBody:
             self._emit(node.operation, self._operands[node], a, b)
         for place in places:
             self._emit("copy", self._array(place), self._operands[node])
+
+    def _norm(self, node: Node) -> None:
+        placement = self._placement
+        array, *others = node.operands
+        first, second = (placement.row_sums.get(n) or placement.places(n)[0] for n in others[-2:])
+        assert second == (first[0], first[1] + 1), "the numbers of a norm stand side by side"
+        a = self._operand(array)
+        target = self._array(placement.targets(node)[0]) if placement.targets(node) else self._register()
+        if node.operation == "d_normalise":
+            # Of the normalised array it takes the place.
+            self._emit("copy", target, self._operand(others[0]))
+        self._operands[node] = target
+        self._emit(node.operation, target, a, self._array(first))
+        for place in placement.targets(node)[1:]:
+            self._emit("copy", self._array(place), target)
 
     def _operands_of(self, node: Node) -> list[Operand]:
         """Where an operation's operands can be read; a number that goes with an array stands second, if it may."""
@@ -253,8 +287,9 @@ class _StageBody:
     def _share_registers(self) -> int:
         """Let values share registers once the earlier one has been read for the last time; how many are needed."""
         last_read: dict[int, int] = {}
-        for place, (_, _, a, b) in enumerate(self._instructions):
-            for operand in (a, b):
+        for place, (number, target, a, b) in enumerate(self._instructions):
+            # A norm's derivative reads its target.
+            for operand in (a, b, target) if number == OPERATIONS["d_normalise"] else (a, b):
                 if operand[0] in _REGISTERS:
                     last_read[operand[1]] = place
         # A product's registers stand in a row and are full from the start.

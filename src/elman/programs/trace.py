@@ -356,7 +356,7 @@ def _rules() -> dict[Any, Callable]:
     others = {"add": ["__radd__"], "mul": ["__rmul__"], "div": ["__truediv__", "true_divide"]}
     for operation, operands in POINTWISE.items():
         # In PyTorch max and min go over an axis, and softplus has settings.
-        if operation in {"max", "min", "softplus", "at_least", "copy"}:
+        if operation in {"max", "min", "softplus", "at_least", "copy", "normalise", "d_normalise"}:
             continue
         for name in [operation, f"__{operation}__", *others.get(operation, [])]:
             rules |= {
