@@ -440,9 +440,15 @@ def test_published_initial_values() -> None:
         assert 0 <= vector.min() < 0.1
         assert 0.9 < vector.max() <= 1
 
-    fast, gated = _initialised(FastRNNCell(3, beta_init=2.0)), _initialised(FastGRNNCell(3, nu_init=-4.0))
-    assert (fast["alpha"].item(), fast["beta"].item()) == (3, 2)
-    assert (gated["zeta"].item(), gated["nu"].item()) == (3, -4)
+    fast, gated = _initialised(FastRNNCell(3)), _initialised(FastGRNNCell(3))
+    assert (fast["alpha"].item(), fast["beta"].item()) == (-3, 3)
+    assert (gated["zeta"].item(), gated["nu"].item()) == (1, -4)
+    fast, gated = (
+        _initialised(FastRNNCell(3, alpha_init=3.0, beta_init=-2.0)),
+        _initialised(FastGRNNCell(3, zeta_init=3.0, nu_init=-3.0)),
+    )
+    assert (fast["alpha"].item(), fast["beta"].item()) == (3, -2)
+    assert (gated["zeta"].item(), gated["nu"].item()) == (3, -3)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ CELLS = {
     "gru_reset_before": GRUCell(3, False, reset_after=False),
     "leaky": LeakyCell(3),
     "normed_lstm": NormedLSTMCell(3),
+    "masked_lstm": LSTMCell(3, variational_dropout=0.3, recurrent_dropout=0.2, zoneout=0.2),
 }
 SMOOTH = ("tanh", "lstm", "lstm_projected", "gru", "gru_reset_before")
 LENGTHS = [5, 0, 3]
@@ -78,7 +79,8 @@ def small_case(cell: Cell, steps: int = 5, batch: int = 3) -> Case:
 
 def arguments(case: Case, all_states: bool = False, **changes: Any) -> dict[str, Any]:
     """What `torch.ops.elman.scan` takes for a case, by name, with some of it changed."""
-    text, names, _, _ = native._facts(case.cell, all_states)
+    text, names, _, _, mask_names = native._facts(case.cell, all_states, bool(case.masks))
+    size = sum(case.cell.state_sizes)
     given: dict[str, Any] = {
         "x": case.x_TBD,
         "weights": [case.weights[name] for name in names],
@@ -86,23 +88,29 @@ def arguments(case: Case, all_states: bool = False, **changes: Any) -> dict[str,
         "fresh": None,
         "lengths": None,
         "reset": None,
+        "masks": [case.masks[name] for name in mask_names],
         "programs": text,
         "reverse": False,
         "precision": 0,
         "keep": True,
     }
-    return given | changes
+    given |= changes
+    if given["fresh"] == "learnt":
+        given["fresh"] = torch.linspace(-1, 1, size, dtype=torch.float64, requires_grad=True)
+    return given
 
 
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {},
     "lengths": {"lengths": torch.tensor(LENGTHS)},
     "reset": {"reset": torch.eye(5, 3, dtype=torch.bool)},
+    "reset_to_a_learnt_state": {"reset": torch.eye(5, 3, dtype=torch.bool), "fresh": "learnt"},
     "reverse": {"reverse": True},
     "all_of_it": {
         "reverse": True,
         "reset": torch.eye(5, 3, dtype=torch.bool),
         "lengths": torch.tensor(LENGTHS),
+        "fresh": "learnt",
     },
 }
 
@@ -389,6 +397,24 @@ def test_a_wrong_call_is_an_error_and_no_crash(cell: Cell, keep: bool, wrong: st
     """The core reads memory as it is told to: nothing wrong may get there."""
     given = arguments(small_case(cell), keep=keep)
     given |= WRONG[wrong](given)
+
+    with pytest.raises(ShapeError):
+        torch.ops.elman.scan(*given.values())
+
+
+@pytest.mark.parametrize("wrong", ["none", "one_too_many", "of_other_size", "of_other_batch", "of_other_dtype"])
+@pytest.mark.parametrize("keep", [False, True])
+def test_wrong_masks_are_an_error_and_no_crash(keep: bool, wrong: str) -> None:
+    """One for each that the cell draws, of its size, for each step or for each sequence."""
+    given = arguments(small_case(CELLS["masked_lstm"]), keep=keep)
+    first, *rest = given["masks"]
+    given["masks"] = {
+        "none": [],
+        "one_too_many": [first, first, *rest],
+        "of_other_size": [first[..., :-1], *rest],
+        "of_other_batch": [first[..., :-1, :], *rest],
+        "of_other_dtype": [first.float(), *rest],
+    }[wrong]
 
     with pytest.raises(ShapeError):
         torch.ops.elman.scan(*given.values())

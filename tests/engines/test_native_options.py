@@ -220,21 +220,15 @@ class _Own(Cell):
 
 
 @dataclass(frozen=True)
-class _Clips(_Own):
+class _Rounds(_Own):
     def update(self, weights, u, h):
-        return torch.clip(super().update(weights, u, h), -0.5, 0.5)
+        return super().update(weights, u, h).round()
 
 
 @dataclass(frozen=True)
 class _Branches(_Own):
     def update(self, weights, u, h):
         return super().update(weights, u, h) if u.sum() > 0 else h
-
-
-@dataclass(frozen=True)
-class _Untransposed(_Own):
-    def update(self, weights, u, h):
-        return torch.tanh(u + h @ weights["weight_hh"])
 
 
 _FOREIGN = torch.full((3,), 0.5, dtype=torch.float64)
@@ -254,9 +248,8 @@ class _Widens(_Own):
 
 
 SPOILT = {
-    "clips": (_Clips(3), "clip"),
+    "rounds": (_Rounds(3), "round"),
     "branches": (_Branches(3), "sum|bool|branch"),
-    "untransposed": (_Untransposed(3), r"transposed.*x @ W\.T"),
     "captures": (_Captures(3), "from outside of the step"),
     "widens": (_Widens(3), "y something else than 3 columns"),
 }
