@@ -341,9 +341,22 @@ def test_a_function_that_isnt_known_is_named(kind: type[Cell], option: str) -> N
         kind(4, **{option: "sine"})
 
 
-def test_the_intersection_needs_inputs_as_wide_as_itself() -> None:
-    with pytest.raises(OptionError, match=r"'intersection' .* input_size=3 must be the same as hidden_size=4"):
-        IntersectionRNNCell(4).for_input(3)
+def test_the_intersection_brings_inputs_of_another_width_to_its_own() -> None:
+    """y_t is made of S x_t: the same as reading S x_t with the identity for S, where W is W S too."""
+    cell, generator = IntersectionRNNCell(4), torch.Generator().manual_seed(3)
+    shapes = cell.weight_shapes(3)
+    weights = {n: torch.randn(s, generator=generator, dtype=torch.float64) for n, s in shapes.items()}
+    x_TBD = torch.randn(5, 2, 3, generator=generator, dtype=torch.float64)
+    state = cell.state_type(torch.randn(2, 4, generator=generator, dtype=torch.float64))
+    inner = torch.randn(16, 4, generator=generator, dtype=torch.float64)
+    narrow = weights | {"weight_ih": inner @ weights["weight_xh"]}
+    wide = {name: weight for name, weight in weights.items() if name != "weight_xh"} | {"weight_ih": inner}
+
+    y, last = scan(cell, narrow, x_TBD, state)
+    y_wide, last_wide = scan(cell, wide, x_TBD @ weights["weight_xh"].T, state)
+
+    torch.testing.assert_close(y, y_wide, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(last.h, last_wide.h, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("rounds", [-1, True])

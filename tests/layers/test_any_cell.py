@@ -78,7 +78,7 @@ def test_every_cell_there_is_has_layers_by_its_name(name) -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Recurrent("grü", 3, 4), r"cell='grü' is not known: choose from elman, lstm, gru"),
+        (lambda: Recurrent("grü", 3, 4), r"cell='grü' is not known: did you mean 'gru'\? Choose from elman, irnn, "),
         (lambda: Recurrent("gru", 3), r"cell='gru' is a name, which has no size: give hidden_size too"),
         (lambda: Recurrent(GRUCell, 3), r"cell=<class .*GRUCell'> is a \w+: give a Cell, or the name of one"),
         (

@@ -65,7 +65,7 @@ def test_only_an_lstm_has_a_projection(layer_class) -> None:
 
 
 def test_an_unknown_cell_is_named_with_the_known_ones() -> None:
-    with pytest.raises(OptionError, match=r"cell='quantum' is not known: .*from elman, lstm, gru"):
+    with pytest.raises(OptionError, match=r"cell='quantum' is not known: .*from elman, irnn, "):
         layers_of("quantum", 3, 4)
 
 

@@ -5,15 +5,15 @@
     y_t  = g^y_t ⊙ x_t + (1 - g^y_t) ⊙ y'_t
     h_t  = g^h_t ⊙ h_{t-1} + (1 - g^h_t) ⊙ h'_t
 
-y is no state: what goes to the next layer and what goes to the next step are different. As x is part of y, the input
-must be as wide as the hidden state.
+y is no state: what goes to the next layer and what goes to the next step are different. As x is part of y, it has to be as
+wide as the hidden state: where it isn't, S x_t stands for x_t in y_t. (The paper and torchrecurrent have D = H only.)
 
 Source: J. Collins, J. Sohl-Dickstein and D. Sussillo, "Capacity and trainability in recurrent neural networks", arXiv
 1611.09913. The paper has one bias for each gate; the second is torchrecurrent's. Its three functions can be chosen.
 
-Weights (order y h gy gh; D = H), as torchrecurrent 0.2.5:
+Weights (order y h gy gh; D inputs, H units), as torchrecurrent 0.2.5:
 
-    weight_ih (4H, H)     weight_hh (4H, H)     bias_ih (4H)     bias_hh (4H)
+    weight_ih (4H, D)     weight_hh (4H, H)     bias_ih (4H)     bias_hh (4H)     weight_xh  S  (H, D), if D isn't H
 
 Initialiser: all uniform in ±1/√H, where torchrecurrent has Glorot's matrices and zero biases.
 """
@@ -23,8 +23,7 @@ from typing import ClassVar, NamedTuple
 
 from elman.axes import Float, Tensor
 from elman.cells.cell import ALL_INNER_OPTIONS, Cell, Weights
-from elman.cells.operations import activation, concat, split
-from elman.errors import OptionError
+from elman.cells.operations import activation, affine, concat, split
 
 
 class IntersectionState(NamedTuple):
@@ -35,10 +34,7 @@ class IntersectionState(NamedTuple):
 
 @dataclass(frozen=True)
 class IntersectionRNNCell(Cell):
-    """One step of the intersection RNN.
-
-    Raises `OptionError` for a nonlinearity that isn't known, and for inputs that aren't as wide as the hidden state.
-    """
+    """One step of the intersection RNN. Raises `OptionError` for a nonlinearity that isn't known."""
 
     depth_nonlinearity: str = "relu"
     recurrent_nonlinearity: str = "tanh"
@@ -49,7 +45,6 @@ class IntersectionRNNCell(Cell):
     citation: ClassVar[str] = "Collins et al. 2016, arXiv 1611.09913"
     gates: ClassVar[tuple[str, ...]] = ("y", "h", "gy", "gh")
     keep_gates: ClassVar = {"gh": 1}
-    reads_input: ClassVar[bool] = True
     inner_options: ClassVar[frozenset[str]] = ALL_INNER_OPTIONS
     state_type: ClassVar = IntersectionState
 
@@ -57,15 +52,17 @@ class IntersectionRNNCell(Cell):
         super().__post_init__()
         for option in ("depth_nonlinearity", "recurrent_nonlinearity", "gate_nonlinearity"):
             activation(getattr(self, option), option)
-        if self.input_size not in {0, self.hidden_size}:
-            raise OptionError(
-                f"the cell {self.name!r} adds its input to its output: input_size={self.input_size} must be the same as "
-                f"hidden_size={self.hidden_size}. Put a linear layer or an embedding of that size before it."
-            )
+
+    def weight_shapes(self, input_size: int) -> dict[str, tuple[int, ...]]:
+        shapes = super().weight_shapes(input_size)
+        if input_size != self.hidden_size:
+            shapes["weight_xh"] = (self.hidden_size, input_size)
+        return shapes
 
     def project(self, weights: Weights, x: Float[Tensor, "*steps D"]) -> Float[Tensor, "*steps G"]:
         """u_t, and beside it x_t."""
-        return concat([super().project(weights, x), x])
+        x_H = affine(x, weights["weight_xh"]) if "weight_xh" in weights else x
+        return concat([super().project(weights, x), x_H])
 
     def step(
         self, weights: Weights, u_BG: Float[Tensor, "B G"], state: IntersectionState

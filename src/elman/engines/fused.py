@@ -116,10 +116,26 @@ def _rows(state: State, rows: slice) -> State:
     return map_state(lambda s: s[rows], state)
 
 
+def _refuses_bfloat16(cell: Cell, x_TBD: Tensor) -> bool:
+    return (
+        isinstance(cell, LSTMCell)
+        and x_TBD.device.type == "cpu"
+        and torch.is_autocast_enabled("cpu")
+        and torch.get_autocast_dtype("cpu") is torch.bfloat16
+        and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
+
+
 def _dense(
     cell: Cell, weights: Weights, x_TBD: Float[Tensor, "T B D"], state: State
 ) -> tuple[Float[Tensor, "T B H"], State]:
-    """One fused call. The state comes back in the dtype that it had, whatever autocast made of it in between."""
+    """One fused call. The state comes back in the dtype that it had, whatever autocast made of it in between.
+
+    PyTorch's LSTM refuses bfloat16 on processors that don't compute in it: there it is computed in full.
+    """
+    if _refuses_bfloat16(cell, x_TBD):
+        with torch.autocast("cpu", enabled=False):
+            return _dense(cell, weights, x_TBD.to(state[0].dtype), state)
     hx = tuple(s.unsqueeze(0).contiguous() for s in state)
     y_TBH, *last = _FUSED_CELLS[type(cell)](cell)(
         x_TBD.contiguous(),

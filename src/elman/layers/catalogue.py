@@ -12,7 +12,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from elman import engines
 from elman.cells import CELLS, Cell, Option, State, cell_kind, cell_named, cell_options, check_size
-from elman.errors import OptionError
 
 INPUT_SIZE, HIDDEN_SIZE = 128, 256
 
@@ -92,20 +91,10 @@ def describe_cell(name: str, input_size: int = INPUT_SIZE, hidden_size: int = HI
 def describe_cells(
     names: Iterable[str] | None = None, input_size: int = INPUT_SIZE, hidden_size: int = HIDDEN_SIZE
 ) -> list[CellFacts]:
-    """The facts of these cells, or of all there are; for `hidden_size` inputs where a cell takes no others.
-
-    Raises `OptionError` as `describe_cell` does.
-    """
+    """The facts of these cells, or of all there are. Raises `OptionError` as `describe_cell` does."""
     check_size("input", input_size)
     check_size("hidden", hidden_size)
-
-    def describe(name: str) -> CellFacts:
-        try:
-            return describe_cell(name, input_size, hidden_size)
-        except OptionError:
-            return describe_cell(name, hidden_size, hidden_size)
-
-    return [describe(name) for name in (CELLS if names is None else names)]
+    return [describe_cell(name, input_size, hidden_size) for name in (CELLS if names is None else names)]
 
 
 def common_options(facts: Iterable[CellFacts]) -> list[str]:
