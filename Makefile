@@ -30,10 +30,11 @@ test-native:
 		setarch -R build/tests-$$kind/core_tests || exit 1; \
 	done
 
-## Test the engines, then time them, training and generation against PyTorch: figures for docs/performance.md and results.md.
+## Test the engines, then time them, every cell and option, training and generation: figures for docs/performance.md and results.md.
 bench: $(INSTALLED)
 	$(BIN)/python -m pytest tests/engines
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/cells.py
 	$(BIN)/python benchmarks/train_lm.py
 	$(BIN)/python benchmarks/generate.py
 
