@@ -35,10 +35,11 @@ test-peers: $(INSTALLED)
 	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check flax jax
 	$(BIN)/python -m pytest tests/peers
 
-## Test the engines, then time them, training and generation against PyTorch: figures for docs/performance.md and results.md.
+## Test the engines, then time them, every cell and option, training and generation: figures for docs/performance.md and results.md.
 bench: $(INSTALLED)
 	$(BIN)/python -m pytest tests/engines
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/cells.py
 	$(BIN)/python benchmarks/train_lm.py
 	$(BIN)/python benchmarks/generate.py
 

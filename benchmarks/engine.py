@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 from own_cells import LayerNormLSTMCell, TwoRateCell
-from report import BF16, faster, report, write_page
-from timing import in_turns, machine, product_rate, write_results
+from report import BF16, faster, report
+from timing import in_turns, machine, product_rate, write_page, write_results
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
@@ -188,7 +188,7 @@ def main() -> None:
         write_results(
             "engine", {"machine": machine(), "rates": rates, "seconds": seconds, "grid": points, "options": ratios}
         )
-        write_page(text)
+        write_page("performance", "tables", text)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,12 @@
 """The tables of docs/performance.md, from the figures of benchmarks/engine.py."""
 
-from pathlib import Path
+from timing import geometric_mean, measured_on, table
 
-from timing import geometric_mean, machine, table
-
-PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
 BF16 = "bf16"
 
 
 def report(points: list[dict], ratios: dict[str, float], rates: dict[str, float]) -> str:
     """All tables, in Markdown."""
-    said = ", ".join(f"{name} {value}" for name, value in machine().items())
     cells = list(dict.fromkeys(point["cell"] for point in points))
     means = []
     for cell in cells:
@@ -20,7 +15,7 @@ def report(points: list[dict], ratios: dict[str, float], rates: dict[str, float]
     heads = ["cell", "layers", "B, T, H", "PyTorch, ms", "elman, ms", "times as fast", "forward alone"]
     heads += ["of the product rate", "elman bf16, ms", "bf16, times as fast"]
     return "\n".join([
-        f"Measured on: {said}. PyTorch's product of two 2048 × 2048 matrices in the same run: "
+        f"{measured_on()} PyTorch's product of two 2048 × 2048 matrices in the same run: "
         f"fp32 {rates['fp32']:.0f} GFLOP/s, bf16 {rates['bf16']:.0f} GFLOP/s.",
         "",
         "Geometric means over the grid below, PyTorch's time by elman's; for bf16 the better of PyTorch's fp32 and its bf16:",
@@ -59,10 +54,3 @@ def faster(points: list[dict], what: str) -> list[float]:
     if what == BF16:
         return [min(p["torch both"], p[f"torch both {BF16}"]) / p[f"elman both {BF16}"] for p in points]
     return [p[f"torch {what}"] / p[f"elman {what}"] for p in points]
-
-
-def write_page(text: str) -> None:
-    """Put the tables between the marks of the page."""
-    page = PAGE.read_text(encoding="utf-8")
-    head, rest = page.split(BEGIN)
-    PAGE.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")

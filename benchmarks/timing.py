@@ -1,4 +1,4 @@
-"""What the benchmarks share: functions timed in turns, the machine they ran on, tables of results."""
+"""What the benchmarks share: functions timed in turns, the machine they ran on, files and tables of results."""
 
 import json
 import math
@@ -13,6 +13,7 @@ import torch
 from elman.engines import native
 
 RESULTS = Path(__file__).parent / "results"
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 def in_turns(functions: dict[str, Callable[[], object]], rounds: int, least_seconds: float = 0.05) -> dict[str, float]:
@@ -56,10 +57,23 @@ def machine() -> dict[str, str | int]:
     }
 
 
+def measured_on() -> str:
+    """The machine as a sentence."""
+    return f"Measured on: {', '.join(f'{name} {value}' for name, value in machine().items())}."
+
+
 def write_results(name: str, results: dict) -> None:
     """`benchmarks/results/NAME.json`."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def write_page(page: str, part: str, text: str) -> None:
+    """Put `text` between the marks `<!-- PART -->` and `<!-- end of PART -->` of `docs/PAGE.md`."""
+    path = DOCS / f"{page}.md"
+    begin, end = f"<!-- {part} -->", f"<!-- end of {part} -->"
+    head, rest = path.read_text(encoding="utf-8").split(begin)
+    path.write_text(f"{head}{begin}\n\n{text}\n\n{end}{rest.split(end)[1]}", encoding="utf-8")
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

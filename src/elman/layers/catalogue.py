@@ -67,7 +67,7 @@ def describe_cell(name: str, input_size: int = INPUT_SIZE, hidden_size: int = HI
     kind = cell_kind(name)
     cell = cell_named(name, hidden_size).for_input(input_size)
     shapes = cell.weight_shapes(input_size)
-    before, after, cost = _one_step(cell, input_size)
+    before, after, projection, rest = one_step(cell, input_size)
     return CellFacts(
         name=name,
         title=kind.title or name,
@@ -81,7 +81,7 @@ def describe_cell(name: str, input_size: int = INPUT_SIZE, hidden_size: int = HI
         weights=shapes,
         options=cell_options(kind),
         parameters=sum(math.prod(shape) for shape in shapes.values()),
-        cost=cost,
+        cost=projection + rest,
         engine=str(engines.resolve(engines.Engine.AUTO, cell, torch.empty(0))),
         scans=kind.scans,
         streams=[s.shape for s in after] == [s.shape for s in before],
@@ -103,12 +103,15 @@ def common_options(facts: Iterable[CellFacts]) -> list[str]:
     return [name for name in first if all(name in other for other in others)]
 
 
-def _one_step(cell: Cell, input_size: int) -> tuple[State, State, int]:
-    """The states before and after one step of one sequence, without numbers, and how many multiply-accumulates it took."""
+def one_step(cell: Cell, input_size: int) -> tuple[State, State, int, int]:
+    """The states before and after one step of one sequence, without numbers, and how many multiply-accumulates it took: those
+    of `project`, and those that have to wait for the state.
+    """
     weights = {name: torch.empty(shape, device="meta") for name, shape in cell.weight_shapes(input_size).items()}
     before = cell.initial_state(1, next(iter(weights.values())))
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), FlopCounterMode(display=False) as projection:
         u_BG = cell.project(weights, torch.empty(1, input_size, device="meta"))
+    with torch.no_grad(), FlopCounterMode(display=False) as rest:
         _, after = cell.advance(weights, u_BG, before)
     # A multiply-accumulate is two operations.
-    return before, after, counter.get_total_flops() // 2
+    return before, after, projection.get_total_flops() // 2, rest.get_total_flops() // 2
