@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from cells_report import SHOWN_SIZE, above, ratio, report
+from cells_report import above, report, told
 from engine import both
 from timing import in_turns, machine, write_page, write_results
 from torch import Tensor, nn
@@ -111,7 +111,7 @@ def time_options(sizes: list[tuple[int, int, int]], rounds: int, least_seconds: 
                 for name in options:
                     point = {"option": name, "cell": cell, "size": list(size), "beside": beside}
                     points.append(point | {"seconds": times[name], "beside_seconds": times["plain"]})
-                    _tell(f"{cell}({name})", points[-1])
+                    print(told(points[-1]), file=sys.stderr)
     return points
 
 
@@ -136,7 +136,7 @@ def time_zoo(sizes: list[tuple[int, int, int]], rounds: int, least_seconds: floa
                 theirs = in_turns({"theirs": passes(peer(hidden, hidden), size)}, rounds=1, least_seconds=0)
                 point |= {"torchrecurrent": peer.__name__, "torchrecurrent_seconds": theirs["theirs"]}
             points.append(point)
-            _tell(name, point)
+            print(told(point), file=sys.stderr)
     return points
 
 
@@ -164,10 +164,6 @@ def peer_class(name: str) -> Any:
     classes = {known.lower(): known for known in peers.__all__}
     wanted = PEER_NAMES.get(name, CELLS[name].__name__.removesuffix("Cell")).lower()
     return getattr(peers, classes[wanted]) if wanted in classes else None
-
-
-def _tell(what: str, point: dict) -> None:
-    print(f"{SHOWN_SIZE.format(*point['size'])} {what}: {ratio(point):.2f} of {point['beside']}", file=sys.stderr)
 
 
 def main() -> None:

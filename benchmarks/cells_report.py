@@ -12,8 +12,7 @@ def report(options: list[dict], zoo: list[dict]) -> str:
     """Both tables, in Markdown."""
     return "\n".join([
         f"{measured_on()} Forward and backward in training mode, on the native engine; sizes are (B, T, H), inputs as wide as "
-        "the state. What is above the limit of "
-        f"{LIMIT} is in bold.",
+        f"the state. What is above the limit of {LIMIT} is in bold.",
         "",
         "Every option, its time by that of the plain layer in the same turns. Masks are drawn in each call. Dense connections "
         "widen what the second layer reads, a projection narrows what recurs: they compute more and less.",
@@ -36,7 +35,8 @@ def option_table(points: list[dict]) -> str:
     found = {(p["option"], p["beside"], p["cell"], *p["size"]): bold(ratio(p)) for p in points}
     rows = [
         [f"`{option}`", beside, *(found.get((option, beside, *column), "") for column in columns)]
-        for option, beside in dict.fromkeys((p["option"], p["beside"]) for p in points)
+        for beside in besides
+        for option in dict.fromkeys(p["option"] for p in points if p["beside"] == beside)
     ]
     heads = [f"{cell} {SHOWN_SIZE.format(*size)}" for cell, *size in columns]
     return table(["option", "against", *heads], rows)
