@@ -22,7 +22,7 @@ namespace nb = nanobind;
 namespace {
 
 using Address = uintptr_t;
-using Array = std::tuple<Address, int64_t, Address, Address, Address>;
+using Array = std::tuple<Address, int64_t, Address, Address, Address, Address>;
 using Weight = std::tuple<Address, int64_t, int64_t, Address>;
 
 // Large blocks of memory, used again: the system hands out fresh pages one by one, which for the arrays of a long sequence
@@ -146,8 +146,8 @@ public:
             }
         }
         std::vector<elman_array> array_list;
-        for (const auto& [data, stride, initial, fresh, final] : arrays)
-            array_list.push_back({(void*)data, stride, (const void*)initial, (const void*)fresh, (void*)final});
+        for (const auto& [data, stride, initial, fresh, final, cut] : arrays)
+            array_list.push_back({(void*)data, stride, (const void*)initial, (const void*)fresh, (void*)final, (void*)cut});
         std::vector<elman_weight> weight_list;
         for (const auto& [data, row, column, bias] : weights) weight_list.push_back({(const void*)data, row, column, (const void*)bias});
         elman_run run{};

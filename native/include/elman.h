@@ -48,17 +48,22 @@ typedef enum {
     ELMAN_CARRY_IN = 2, /* read only: what the step that ran before left in the carry; a row's first time, `initial` */
     ELMAN_CARRY_OUT = 3,/* what is carried on: belongs to the CARRY_IN array that stands right before it */
     ELMAN_SHARED = 4,   /* read only: one row for all, a parameter */
-    ELMAN_ROWS = 5      /* scratch: a row for each sequence, kept between the stages of a step */
+    ELMAN_ROWS = 5,     /* scratch: a row for each sequence, kept between the stages of a step */
+    ELMAN_FIXED = 6     /* read only: a row for each sequence, the same at all steps */
 } elman_array_kind;
 
-typedef enum { ELMAN_NONE = 0, ELMAN_REGISTER = 1, ELMAN_ARRAY = 2, ELMAN_CONSTANT = 3, ELMAN_SUM = 4 } elman_operand_kind;
+typedef enum { ELMAN_NONE = 0, ELMAN_REGISTER = 1, ELMAN_ARRAY = 2, ELMAN_CONSTANT = 3, ELMAN_SUM = 4, ELMAN_NUMBER = 5 } elman_operand_kind;
 
-/* d = f(a, b). SPREAD: the number in a's column for every column of d. ROW_SUM: d is a row sum, the sum of a over its columns.
+/* d = f(a, b). A NUMBER is a register that holds one number a row instead of a tile. If d is one, a and b are numbers or
+   constants; else ADD, SUB, MUL and DIV may have one for b. NUMBERS: d, a number, is a's column. SPREAD: the number a for every
+   column of d. ROW_SUM: d is a row sum, the sum of a over its columns. ROW_MOMENTS: the row sum d is the mean of a over its columns,
+   the one after it is 1 / √(variance + b), b a constant.
    ACCUMULATE: d's column of the accumulators gets the sum of a over all rows and steps. D_*(a, b): a times the derivative
-   of the function, b its value. */
+   of the function, b its value. AT_LEAST: 1 where a >= b, else 0. MAX and MIN give NaN where an operand is NaN. */
 typedef enum {
     ELMAN_COPY, ELMAN_ADD, ELMAN_SUB, ELMAN_MUL, ELMAN_DIV, ELMAN_NEG, ELMAN_SIGMOID, ELMAN_TANH, ELMAN_RELU, ELMAN_EXP,
-    ELMAN_SQRT, ELMAN_D_SIGMOID, ELMAN_D_TANH, ELMAN_D_RELU, ELMAN_SPREAD, ELMAN_ROW_SUM, ELMAN_ACCUMULATE, ELMAN_OPS
+    ELMAN_SQRT, ELMAN_LOG, ELMAN_SOFTPLUS, ELMAN_MAX, ELMAN_MIN, ELMAN_AT_LEAST, ELMAN_D_SIGMOID, ELMAN_D_TANH, ELMAN_D_RELU,
+    ELMAN_NUMBERS, ELMAN_SPREAD, ELMAN_ROW_SUM, ELMAN_ROW_MOMENTS, ELMAN_ACCUMULATE, ELMAN_OPS
 } elman_op;
 
 typedef struct elman_step elman_step;
@@ -76,6 +81,7 @@ typedef struct {
     const void* initial; /* BEFORE, CARRY_IN: (rows[0], columns), contiguous; NULL is zero */
     const void* fresh;   /* BEFORE, CARRY_IN: the state after a reset (columns); NULL is zero */
     void* final;         /* CARRY_OUT: (rows[0], columns), written when a row has run its last step; may be NULL */
+    void* cut;           /* CARRY_OUT, backwards: (columns), the sum of what resets cut off; may be NULL */
 } elman_array;
 
 typedef struct {

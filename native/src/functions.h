@@ -1,4 +1,4 @@
-// exp, the logistic function and tanh on vectors: within 3 units in the last place for the last two. NaN stays NaN.
+// exp, log, the logistic function, tanh and softplus on vectors: a few units in the last place. NaN stays NaN.
 #pragma once
 #include "simd.h"
 
@@ -11,13 +11,17 @@ struct Constants<float> {
     // Adding 1.5 * 2^23 leaves the nearest whole number in the low bits.
     static constexpr float round = 12582912.0f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f, limit = 87.0f;
     static constexpr float overflow = 88.72284f, underflow = -103.98f;
-    static constexpr int mantissa = 23, terms = 7, bias = 127;
+    static constexpr int mantissa = 23, terms = 7, bias = 127, log_terms = 5, softplus_terms = 8;
+    static constexpr float smallest = 1.17549435e-38f, scale = 16777216.0f;  // the smallest normal number; 2^scale_power
+    static constexpr int scale_power = 24;
 };
 template <>
 struct Constants<double> {
     static constexpr double round = 6755399441055744.0, ln2_high = 0.693145751953125, ln2_low = 1.42860682030941723212e-6;
     static constexpr double limit = 708.0, overflow = 709.782712893384, underflow = -745.2;
-    static constexpr int mantissa = 52, terms = 13, bias = 1023;
+    static constexpr int mantissa = 52, terms = 13, bias = 1023, log_terms = 11, softplus_terms = 17;
+    static constexpr double smallest = 2.2250738585072014e-308, scale = 18014398509481984.0;
+    static constexpr int scale_power = 54;
 };
 
 template <class Real>
@@ -72,6 +76,46 @@ inline typename Simd<Real>::V logistic(typename Simd<Real>::V x) {
     auto e = split_exponent<Real>(-inside);
     V scale = power_of_two<Real>(e.power);
     return Real(1) / (Real(1) + (e.minus_one * scale + scale));
+}
+
+// The odd series 2 (s + s^3 / 3 + s^5 / 5 + …) = log((1 + s) / (1 - s)), from its last term on.
+template <class Real, int TERMS>
+inline typename Simd<Real>::V twice_artanh(typename Simd<Real>::V s) {
+    typename Simd<Real>::V z = s * s, sum = broadcast<Real>(Real(2.0 / (2 * TERMS + 1)));
+#pragma GCC unroll 20
+    for (int k = TERMS - 1; k >= 0; k--) sum = sum * z + Real(2.0 / (2 * k + 1));
+    return s * sum;
+}
+
+// x = 2^e m with m between √½ and √2:  e log 2 + log m.  Zero gives minus infinity, a negative number NaN.
+template <class Real>
+inline typename Simd<Real>::V logarithm(typename Simd<Real>::V x) {
+    using C = Constants<Real>;
+    typedef typename Simd<Real>::V V;
+    typedef typename Simd<Real>::I I;
+    typedef typename Simd<Real>::Int Int;
+    const I denormal = x < C::smallest;
+    const V scaled = denormal ? x * C::scale : x;
+    const Int half_root = sizeof(Real) == 4 ? (Int)0x3f3504f3 : (Int)0x3fe6a09e667f3bcd;
+    I e = ((I)scaled - half_root) >> C::mantissa;
+    const V m = (V)((I)scaled - (e << C::mantissa));
+    e -= denormal & C::scale_power;
+    const V power = __builtin_convertvector(e, V);
+    V y = twice_artanh<Real, C::log_terms>((m - Real(1)) / (m + Real(1))) + power * C::ln2_low + power * C::ln2_high;
+    y = x == 0 ? broadcast<Real>(-Real(__builtin_inf())) : y;
+    y = x < 0 ? broadcast<Real>(Real(__builtin_nan(""))) : y;
+    // Infinity and NaN are what they were.
+    return x < Real(__builtin_inf()) ? y : x;
+}
+
+// max(x, 0) + log(1 + e^-|x|); above 20 it is x, as in PyTorch.
+template <class Real>
+inline typename Simd<Real>::V softplus(typename Simd<Real>::V x) {
+    using C = Constants<Real>;
+    typedef typename Simd<Real>::V V;
+    V w = exponential<Real>(x < 0 ? x : -x);
+    V y = twice_artanh<Real, C::softplus_terms>(w / (w + Real(2))) + (x < 0 ? V{} : x);
+    return x > Real(20) ? x : y;
 }
 
 // With m = e^{-2|x|} - 1, exact near zero:  tanh |x| = -m / (m + 2).

@@ -39,6 +39,12 @@ ELMAN_OPERATION(op_tanh, hyperbolic_tangent<Real>(x))
 // NaN is not less than zero, and passes.
 ELMAN_OPERATION(op_relu, x < 0 ? V{} : x)
 ELMAN_OPERATION(op_exp, exponential<Real>(x))
+ELMAN_OPERATION(op_log, logarithm<Real>(x))
+ELMAN_OPERATION(op_softplus, softplus<Real>(x))
+// A NaN is not equal to itself.
+ELMAN_OPERATION(op_max, ((x > y) | (x != x)) ? x : y)
+ELMAN_OPERATION(op_min, ((x < y) | (x != x)) ? x : y)
+ELMAN_OPERATION(op_at_least, x >= y ? V{} + Real(1) : V{})
 ELMAN_OPERATION(op_d_sigmoid, x*(y - y * y))
 ELMAN_OPERATION(op_d_tanh, x - x * (y * y))
 ELMAN_OPERATION(op_d_relu, y <= 0 ? V{} : x)
@@ -54,9 +60,34 @@ void op_sqrt(Real* d, int64_t d_row, const Real* a, int64_t a_row, const Real*, 
 
 template <class Real>
 constexpr Operation<Real> OPERATIONS[] = {
-    op_copy<Real>, op_add<Real>, op_sub<Real>,  op_mul<Real>, op_div<Real>,       op_neg<Real>,    op_sigmoid<Real>, op_tanh<Real>,
-    op_relu<Real>, op_exp<Real>, op_sqrt<Real>, op_d_sigmoid<Real>, op_d_tanh<Real>, op_d_relu<Real>,
+    op_copy<Real>, op_add<Real>, op_sub<Real>,  op_mul<Real>, op_div<Real>,      op_neg<Real>, op_sigmoid<Real>,
+    op_tanh<Real>, op_relu<Real>, op_exp<Real>, op_sqrt<Real>, op_log<Real>,     op_softplus<Real>, op_max<Real>,
+    op_min<Real>,  op_at_least<Real>, op_d_sigmoid<Real>, op_d_tanh<Real>, op_d_relu<Real>,
 };
+
+// The same with a number a row for b. They are copied first: the target may be the register that they stand in.
+template <class Real, class Function>
+inline void each_by_number(Real* d, int64_t d_row, const Real* a, int64_t a_row, const Real* b, int rows, Function f) {
+    constexpr int L = LANES<Real>;
+    Real numbers[TILE];
+    memcpy(numbers, b, sizeof numbers);
+    for (int r = 0; r < rows; r++, d += d_row, a += a_row) {
+        const auto number = broadcast<Real>(numbers[r]);
+        store<Real>(d, f(load<Real>(a), number));
+        store<Real>(d + L, f(load<Real>(a + L), number));
+    }
+}
+
+template <class Real>
+inline void operate_by_number(int op, Real* d, int64_t d_row, const Real* a, int64_t a_row, const Real* numbers, int rows) {
+    typedef typename Simd<Real>::V V;
+    switch (op) {
+        case ELMAN_ADD: return each_by_number(d, d_row, a, a_row, numbers, rows, [](V x, V y) -> V { return x + y; });
+        case ELMAN_SUB: return each_by_number(d, d_row, a, a_row, numbers, rows, [](V x, V y) -> V { return x - y; });
+        case ELMAN_MUL: return each_by_number(d, d_row, a, a_row, numbers, rows, [](V x, V y) -> V { return x * y; });
+        default: return each_by_number(d, d_row, a, a_row, numbers, rows, [](V x, V y) -> V { return x / y; });
+    }
+}
 
 // Sum over rows, in their order, added to `sum` (BLOCK).
 template <class Real>

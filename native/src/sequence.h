@@ -85,10 +85,11 @@ public:
             // A carry alternates between two; what a reset may replace is copied first.
             buffers_.push_back(kind == ELMAN_CARRY_IN || kind == ELMAN_CARRY_OUT || kind == ELMAN_ROWS ? take(bytes) : 0);
             fresh_.push_back(run.reset && (kind == ELMAN_BEFORE || kind == ELMAN_CARRY_IN) ? take(bytes) : 0);
+            cut_.push_back(take(cut_bytes(i)));
         }
         zeros_bytes_ = most_columns * (int64_t)sizeof(Real);
         zeros_ = take(zeros_bytes_);
-        sums_ = take((int64_t)step.sum_count * most_blocks_ * run.batch * sizeof(Real));
+        sums_ = take((int64_t)step.sum_count * most_blocks_ * run.batch * LANES<Real> * sizeof(Real));
         accumulators_ = take(tiles_ * round_up64(step.accumulators * sizeof(Real) + B * sizeof(Real)));
         for (int i = 0; i < threads_; i++) {
             registers_.push_back(take((step.registers + MOST_INSTRUCTION_OPERANDS) * TILE * B * sizeof(Real)));
@@ -108,6 +109,7 @@ public:
         if (!unpacked_) run_parallel(threads, [&](int rank, int ranks) { pack(rank, ranks); });
         run_parallel(threads, [&](int rank, int ranks) { Worker(*this, rank, ranks, barrier).run(); });
         add_accumulators();
+        add_cut();
     }
 
 private:
@@ -177,6 +179,23 @@ private:
         }
     }
 
+    // What resets cut off of the carried gradient, a row for each tile.
+    int64_t cut_bytes(int array) const {
+        const bool any = step_.arrays[array].kind == ELMAN_CARRY_OUT && run_.reset && run_.backwards && run_.arrays[array].cut;
+        return any ? tiles_ * step_.arrays[array].columns * (int64_t)sizeof(Real) : 0;
+    }
+
+    void add_cut() const {
+        for (int i = 0; i < step_.array_count; i++) {
+            const int32_t columns = step_.arrays[i].columns;
+            Real* total = step_.arrays[i].kind == ELMAN_CARRY_OUT ? (Real*)run_.arrays[i].cut : nullptr;
+            if (!total) continue;
+            memset(total, 0, columns * sizeof(Real));
+            for (int64_t tile = 0; cut_bytes(i) && tile < tiles_; tile++)
+                for (int32_t n = 0; n < columns; n++) total[n] += reals(cut_[i])[tile * columns + n];
+        }
+    }
+
     // One thread's part of the run.
     class Worker {
     public:
@@ -189,7 +208,7 @@ private:
         }
 
         void run() {
-            clear_accumulators();
+            clear_sums();
             for (int i = 0; i < step_.array_count; i++)
                 stride_[i] = step_.arrays[i].kind == ELMAN_SHARED ? 0 : contiguous(i) ? step_.arrays[i].columns : run_.arrays[i].stride;
             for (int64_t p = 0; p < run_.steps; p++) {
@@ -257,7 +276,8 @@ private:
                 Real* data = (Real*)array.data;
                 switch (step_.arrays[i].kind) {
                     case ELMAN_SEQUENCE: now_[i] = data + run_.offset[t_] * array.stride; break;
-                    case ELMAN_SHARED: now_[i] = data; break;
+                    case ELMAN_SHARED:
+                    case ELMAN_FIXED: now_[i] = data; break;
                     case ELMAN_ROWS: now_[i] = s_.reals(s_.buffers_[i]); break;
                     case ELMAN_BEFORE:
                         now_[i] = t_ > 0 ? data + run_.offset[t_ - 1] * array.stride : (Real*)array.initial;
@@ -329,7 +349,7 @@ private:
                 if (cut)
                     my_rows(0, rows_, [&](int64_t a, int64_t b) {
                         for (int64_t r = a; r < b; r++)
-                            if (run_.reset[run_.offset[t_] + r]) memset(now_[i] + r * columns, 0, columns * sizeof(Real));
+                            if (run_.reset[run_.offset[t_] + r]) cut_off(i, r);
                     });
                 Real* final = (Real*)run_.arrays[i].final;
                 if (leaving && final)
@@ -338,6 +358,16 @@ private:
                     });
             }
             if (cut) wait();
+        }
+
+        void cut_off(int i, int64_t row) const {
+            const int32_t columns = step_.arrays[i].columns;
+            Real* carried = now_[i] + row * columns;
+            if (s_.cut_bytes(i)) {
+                Real* sum = s_.reals(s_.cut_[i]) + row / s_.tile_rows_ * columns;
+                for (int32_t n = 0; n < columns; n++) sum[n] += carried[n];
+            }
+            memset(carried, 0, columns * sizeof(Real));
         }
 
         void run_stage(const Stage& stage, int& product) {
@@ -440,7 +470,8 @@ private:
 
         Place find(const Operand& o, int64_t block, int64_t row) const {
             switch (o.kind) {
-                case ELMAN_REGISTER: return {registers_ + (int64_t)o.index * TILE * B, B};
+                case ELMAN_REGISTER:
+                case ELMAN_NUMBER: return {registers_ + (int64_t)o.index * TILE * B, B};
                 case ELMAN_ARRAY: return {now_[o.index] + row * stride_[o.index] + o.column + block * B, stride_[o.index]};
                 case ELMAN_CONSTANT: return {s_.reals(s_.constants_[o.index]), 0};
                 default: return {nullptr, 0};
@@ -449,16 +480,14 @@ private:
 
         void execute(const Stage& stage, const Instruction& i, int64_t block, int64_t tile, int64_t row, int rows) {
             const int columns = stage.width - block * B < B ? (int)(stage.width - block * B) : B;
-            if (i.op == ELMAN_SPREAD) {
+            if (i.op == ELMAN_NUMBERS) {
                 const Real* from = now_[i.a.index] + row * stride_[i.a.index] + i.a.column;
-                const Place to = find(i.target, block, row);
-                for (int r = 0; r < rows; r++) {
-                    const auto v = broadcast<Real>(from[r * stride_[i.a.index]]);
-                    store<Real>(to.data + r * to.row, v);
-                    store<Real>(to.data + r * to.row + LANES<Real>, v);
-                }
+                Real* to = find(i.target, block, row).data;
+                for (int r = 0; r < TILE; r++) to[r] = r < rows ? from[r * stride_[i.a.index]] : Real(0);
                 return;
             }
+            if (i.target.kind == ELMAN_NUMBER) return calculate(i, block, row);
+            const bool by_number = i.b.kind == ELMAN_NUMBER;
             Place a = find(i.a, block, row), b = i.b.kind ? find(i.b, block, row) : a, d = find(i.target, block, row);
             // At the right edge an array's rows end within the block: such operands are copied to where they don't.
             if (columns < B) {
@@ -466,14 +495,36 @@ private:
                 if (i.b.kind == ELMAN_ARRAY) b = stage_in(b, 1, rows, columns);
             }
             if (i.op == ELMAN_ROW_SUM) return sum_columns(i, a, block, row, rows, columns);
+            if (i.op == ELMAN_ROW_MOMENTS) return find_moments(i, a, block, row, rows, columns);
+            if (i.op == ELMAN_SPREAD && !(columns < B && i.target.kind == ELMAN_ARRAY)) return spread(d, a.data, rows);
             if (i.op == ELMAN_ACCUMULATE) return accumulate(i, a, block, tile, rows, columns);
             if (columns < B && i.target.kind == ELMAN_ARRAY) {
                 Real* edge = staging_ + 2 * TILE * B;
-                OPERATIONS<Real>[i.op](edge, B, a.data, a.row, b.data, b.row, rows);
+                if (i.op == ELMAN_SPREAD) spread({edge, B}, a.data, rows);
+                else if (by_number) operate_by_number<Real>(i.op, edge, B, a.data, a.row, b.data, rows);
+                else OPERATIONS<Real>[i.op](edge, B, a.data, a.row, b.data, b.row, rows);
                 for (int r = 0; r < rows; r++) memcpy(d.data + r * d.row, edge + r * B, columns * sizeof(Real));
                 return;
             }
+            if (by_number) return operate_by_number<Real>(i.op, d.data, d.row, a.data, a.row, b.data, rows);
             OPERATIONS<Real>[i.op](d.data, d.row, a.data, a.row, b.data, b.row, rows);
+        }
+
+        // The numbers of a tile's rows stand side by side, where a tile has its first row or rows.
+        void calculate(const Instruction& i, int64_t block, int64_t row) const {
+            const Place a = find(i.a, block, row), b = i.b.kind ? find(i.b, block, row) : a, d = find(i.target, block, row);
+            OPERATIONS<Real>[i.op](d.data, d.row, a.data, a.row, b.data, b.row, (TILE + B - 1) / B);
+        }
+
+        // The target may be the register that the numbers stand in.
+        static void spread(Place to, const Real* from, int rows) {
+            Real numbers[TILE];
+            memcpy(numbers, from, sizeof numbers);
+            for (int r = 0; r < rows; r++) {
+                const auto v = broadcast<Real>(numbers[r]);
+                store<Real>(to.data + r * to.row, v);
+                store<Real>(to.data + r * to.row + LANES<Real>, v);
+            }
         }
 
         Place stage_in(Place from, int slot, int rows, int columns) const {
@@ -485,27 +536,89 @@ private:
             return {to, B};
         }
 
+        // A vector for each row: lanes are added up only when all blocks are there.
         Real* block_sums(int32_t sum, int64_t block) const {
-            return s_.reals(s_.sums_) + (sum * s_.most_blocks_ + block) * run_.batch;
+            return s_.reals(s_.sums_) + (sum * s_.most_blocks_ + block) * run_.batch * LANES<Real>;
         }
 
         void sum_columns(const Instruction& i, Place a, int64_t block, int64_t row, int rows, int columns) const {
-            for (int r = 0; r < rows; r++) {
-                Real total = 0;
-                for (int n = 0; n < columns; n++) total += a.data[r * a.row + n];
-                block_sums(i.target.index, block)[row + r] = total;
+            constexpr int L = LANES<Real>;
+            if (columns < B) a = stage_in(a, 0, rows, columns);
+            Real* sums = block_sums(i.target.index, block) + row * L;
+            for (int r = 0; r < rows; r++, a.data += a.row, sums += L) store<Real>(sums, load<Real>(a.data) + load<Real>(a.data + L));
+        }
+
+        // Of each lane's two columns the sum, and the sum of squares about their mean.
+        void find_moments(const Instruction& i, Place a, int64_t block, int64_t row, int rows, int columns) const {
+            constexpr int L = LANES<Real>;
+            if (columns < B) a = stage_in(a, 0, rows, columns);
+            Real *sums = block_sums(i.target.index, block) + row * L, *squares = block_sums(i.target.index + 1, block) + row * L;
+            // At the edge a lane may have one column, whose sum of squares is zero.
+            const auto both = columns < B ? lane_counts(columns) - Real(1) : broadcast<Real>(1);
+            for (int r = 0; r < rows; r++, a.data += a.row, sums += L, squares += L) {
+                const auto low = load<Real>(a.data), high = load<Real>(a.data + L), difference = low - high;
+                store<Real>(sums, low + high);
+                store<Real>(squares, both > 0 ? difference * difference * Real(0.5) : typename Simd<Real>::V{});
             }
         }
 
+        // How many columns of a block each lane has.
+        static typename Simd<Real>::V lane_counts(int columns) {
+            Real counts[LANES<Real>];
+            for (int n = 0; n < LANES<Real>; n++) counts[n] = (Real)((n < columns) + (n + LANES<Real> < columns));
+            return load<Real>(counts);
+        }
+
+        static Real add_lanes(typename Simd<Real>::V v) {
+            Real lanes[LANES<Real>];
+            store<Real>(lanes, v);
+            for (int half = LANES<Real> / 2; half; half /= 2)
+                for (int n = 0; n < half; n++) lanes[n] += lanes[n + half];
+            return lanes[0];
+        }
+
         void add_blocks(const Stage& stage, int64_t blocks, int64_t begin, int64_t end) const {
+            constexpr int L = LANES<Real>;
             for (int i = 0; i < stage.sum_count; i++) {
                 const int32_t sum = stage.sums[i];
+                if (sum < 0) {
+                    add_moments(-1 - sum, stage.width, blocks, begin, end);
+                    continue;
+                }
                 const int32_t array = step_.sums[sum].array;
                 for (int64_t r = begin; r < end; r++) {
-                    Real total = 0;
-                    for (int64_t block = 0; block < blocks; block++) total += block_sums(sum, block)[r];
-                    now_[array][r * stride_[array] + step_.sums[sum].column] = total;
+                    typename Simd<Real>::V total{};
+                    for (int64_t block = 0; block < blocks; block++) total += load<Real>(block_sums(sum, block) + r * L);
+                    now_[array][r * stride_[array] + step_.sums[sum].column] = add_lanes(total);
                 }
+            }
+        }
+
+        // Mean and variance from those of the parts, first blocks, then lanes: Chan, Golub and LeVeque, "Updating formulae and a
+        // pairwise algorithm for computing sample variances" (1979). Nothing is lost where the mean is far from zero.
+        void add_moments(int32_t sum, int32_t width, int64_t blocks, int64_t begin, int64_t end) const {
+            constexpr int L = LANES<Real>;
+            typedef typename Simd<Real>::V V;
+            const elman::RowSum &to_mean = step_.sums[sum], &to_deviation = step_.sums[sum + 1];
+            const Real epsilon = (Real)step_.constants[to_mean.epsilon];
+            for (int64_t r = begin; r < end; r++) {
+                V mean{}, squares{}, count{};
+                for (int64_t block = 0; block < blocks; block++) {
+                    const V added = width - block * B < B ? lane_counts((int)(width - block * B)) : broadcast<Real>(2);
+                    const V before = count;
+                    count += added;
+                    const V share = count > 0 ? added / count : V{};
+                    const V difference = (added > 0 ? load<Real>(block_sums(sum, block) + r * L) / added : mean) - mean;
+                    mean += difference * share;
+                    squares += load<Real>(block_sums(sum + 1, block) + r * L) + difference * difference * before * share;
+                }
+                const Real whole = add_lanes(mean * count) / width;
+                const V off = mean - whole;
+                const Real variance = add_lanes(squares + off * off * count) / width;
+                now_[to_mean.array][r * stride_[to_mean.array] + to_mean.column] = whole;
+                Real& deviation = now_[to_deviation.array][r * stride_[to_deviation.array] + to_deviation.column];
+                if constexpr (sizeof(Real) == 4) deviation = 1 / __builtin_sqrtf(variance + epsilon);
+                else deviation = 1 / __builtin_sqrt(variance + epsilon);
             }
         }
 
@@ -516,11 +629,15 @@ private:
                 for (int n = 0; n < columns; n++) to[n] += a.data[r * a.row + n];
         }
 
-        void clear_accumulators() const {
-            if (!step_.accumulators) return;
-            for (int64_t tile = 0; tile < s_.tiles_; tile++)
-                if (s_.by_tiles_ ? mine(tile) : rank_ == 0)
-                    memset(s_.reals(s_.accumulators_) + tile * s_.accumulator_stride(), 0, s_.accumulator_stride() * sizeof(Real));
+        void clear_sums() const {
+            for (int64_t tile = 0; tile < s_.tiles_; tile++) {
+                if (s_.by_tiles_ ? !mine(tile) : rank_ != 0) continue;
+                memset(s_.reals(s_.accumulators_) + tile * s_.accumulator_stride(), 0, s_.accumulator_stride() * sizeof(Real));
+                for (int i = 0; i < step_.array_count; i++) {
+                    const int64_t bytes = s_.cut_bytes(i) / s_.tiles_;
+                    memset((char*)s_.reals(s_.cut_[i]) + tile * bytes, 0, bytes);
+                }
+            }
             wait();
         }
 
@@ -542,7 +659,7 @@ private:
     bool by_tiles_, unpacked_;
     int threads_;
     int64_t tiles_, bytes_ = 0, most_blocks_ = 1, most_pairs_ = 0, zeros_, zeros_bytes_, sums_, accumulators_;
-    List<int64_t> panels_, constants_, buffers_, fresh_, registers_, places_, lefts_;
+    List<int64_t> panels_, constants_, buffers_, fresh_, cut_, registers_, places_, lefts_;
 };
 
 template <class Kind>

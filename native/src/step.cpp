@@ -59,7 +59,7 @@ Operand operand(Reader& in) {
 }
 
 void check_source(Reader& in, const elman_step& step, const Operand& o, int32_t width) {
-    if (o.kind == ELMAN_REGISTER && within(o.index, step.registers)) return;
+    if ((o.kind == ELMAN_REGISTER || o.kind == ELMAN_NUMBER) && within(o.index, step.registers)) return;
     if (o.kind == ELMAN_CONSTANT && within(o.index, step.constant_count)) return;
     if (o.kind == ELMAN_ARRAY) return check_columns(in, step, o.index, o.column, width);
     in.fail("an operand is of no known kind or not declared");
@@ -68,11 +68,11 @@ void check_source(Reader& in, const elman_step& step, const Operand& o, int32_t 
 void check_writable(Reader& in, const elman_step& step, int32_t array) {
     if (in.why) return;
     const int32_t kind = step.arrays[array].kind;
-    if (kind == ELMAN_BEFORE || kind == ELMAN_CARRY_IN || kind == ELMAN_SHARED) in.fail("a target is an array that is read only");
+    if (kind == ELMAN_BEFORE || kind == ELMAN_CARRY_IN || kind == ELMAN_SHARED || kind == ELMAN_FIXED) in.fail("a target is an array that is read only");
 }
 
 void check_target(Reader& in, const elman_step& step, const Operand& o, int32_t width) {
-    if (o.kind == ELMAN_REGISTER && within(o.index, step.registers)) return;
+    if ((o.kind == ELMAN_REGISTER || o.kind == ELMAN_NUMBER) && within(o.index, step.registers)) return;
     if (o.kind != ELMAN_ARRAY) return in.fail("a target is neither a register nor an array");
     check_columns(in, step, o.index, o.column, width);
     check_writable(in, step, o.index);
@@ -80,29 +80,42 @@ void check_target(Reader& in, const elman_step& step, const Operand& o, int32_t 
 
 bool takes_two(int32_t op) {
     switch (op) {
-        case ELMAN_ADD: case ELMAN_SUB: case ELMAN_MUL: case ELMAN_DIV: case ELMAN_D_SIGMOID: case ELMAN_D_TANH: case ELMAN_D_RELU:
+        case ELMAN_ADD: case ELMAN_SUB: case ELMAN_MUL: case ELMAN_DIV: case ELMAN_MAX: case ELMAN_MIN: case ELMAN_AT_LEAST:
+        case ELMAN_D_SIGMOID: case ELMAN_D_TANH: case ELMAN_D_RELU: case ELMAN_ROW_MOMENTS:
             return true;
         default:
             return false;
     }
 }
 
-Instruction instruction(Reader& in, const elman_step& step, Stage& stage) {
+// What is worked on is all tiles or all numbers; a constant is both, and some operations take a number with a tile.
+bool numbers_fit(const Instruction& i) {
+    const bool number = i.target.kind == ELMAN_NUMBER, mixed = i.op == ELMAN_ADD || i.op == ELMAN_SUB || i.op == ELMAN_MUL || i.op == ELMAN_DIV;
+    const auto fits = [&](const Operand& o) { return o.kind == ELMAN_NONE || o.kind == ELMAN_CONSTANT || (o.kind == ELMAN_NUMBER) == number; };
+    return fits(i.a) && (fits(i.b) || (mixed && i.b.kind == ELMAN_NUMBER));
+}
+
+Instruction instruction(Reader& in, elman_step& step, Stage& stage) {
     Instruction i;
     i.op = in.number(0, "an operation is not known");
     i.target = operand(in), i.a = operand(in), i.b = operand(in);
     if (i.op >= ELMAN_OPS) in.fail("an operation is not known");
     if (in.why) return i;
-    check_source(in, step, i.a, i.op == ELMAN_SPREAD ? 1 : stage.width);
+    check_source(in, step, i.a, i.op == ELMAN_NUMBERS ? 1 : stage.width);
     if (!takes_two(i.op) && i.b.kind != ELMAN_NONE) in.fail("an operation of one operand has two");
-    if (i.op == ELMAN_ROW_SUM) {
-        if (i.target.kind != ELMAN_SUM || !within(i.target.index, step.sum_count)) in.fail("a row sum is not declared");
-        else stage.sums[stage.sum_count++] = i.target.index;
+    if (i.op != ELMAN_SPREAD && i.op != ELMAN_NUMBERS && !numbers_fit(i)) in.fail("numbers and tiles are mixed");
+    if (i.op == ELMAN_ROW_SUM || i.op == ELMAN_ROW_MOMENTS) {
+        const bool moments = i.op == ELMAN_ROW_MOMENTS;
+        if (moments && i.b.kind != ELMAN_CONSTANT) in.fail("moments have no constant to add");
+        if (i.target.kind != ELMAN_SUM || i.target.index < 0 || i.target.index >= step.sum_count - moments) in.fail("a row sum is not declared");
+        else stage.sums[stage.sum_count++] = moments ? -1 - i.target.index : i.target.index;
+        if (moments && !in.why) step.sums[i.target.index].epsilon = i.b.index;
     } else if (i.op == ELMAN_ACCUMULATE) {
         if (i.target.kind != ELMAN_NONE || i.target.column < 0 || i.target.column > step.accumulators - stage.width) in.fail("an accumulator is not declared");
     } else {
         check_target(in, step, i.target, stage.width);
-        if (i.op == ELMAN_SPREAD && i.a.kind != ELMAN_ARRAY) in.fail("only a column of an array can be spread");
+        if (i.op == ELMAN_NUMBERS && (i.a.kind != ELMAN_ARRAY || i.target.kind != ELMAN_NUMBER)) in.fail("numbers are a column of an array");
+        else if (i.op == ELMAN_SPREAD && (i.a.kind != ELMAN_NUMBER || i.target.kind == ELMAN_NUMBER)) in.fail("only a number can be spread");
         else if (takes_two(i.op)) check_source(in, step, i.b, stage.width);
     }
     return i;
@@ -162,7 +175,7 @@ Stage stage(Reader& in, elman_step& step) {
             touch(step, stage, {ELMAN_ARRAY, stage.products[i].addend, stage.products[i].addend_column + piece * stage.width}, false);
     for (int32_t i = 0; i < stage.instruction_count && !in.why; i++) {
         const Instruction& done = stage.instructions[i];
-        if (done.op == ELMAN_SPREAD) continue;
+        if (done.op == ELMAN_NUMBERS) continue;
         touch(step, stage, done.a, false);
         if (takes_two(done.op)) touch(step, stage, done.b, false);
         touch(step, stage, done.target, true);
@@ -184,7 +197,7 @@ void read(Reader& in, elman_step& step, const double* constants, int64_t constan
     for (int32_t i = 0; i < step.constant_count && !in.why; i++) step.constants[i] = constants[i];
     for (int32_t i = 0; i < step.array_count && !in.why; i++) {
         const int32_t kind = in.number(0, "an array is of no known kind"), columns = in.number(1, "an array has no columns");
-        if (kind > ELMAN_ROWS) in.fail("an array is of no known kind");
+        if (kind > ELMAN_FIXED) in.fail("an array is of no known kind");
         if (kind == ELMAN_CARRY_OUT && (i == 0 || step.arrays[i - 1].kind != ELMAN_CARRY_IN)) in.fail("a carry has no beginning");
         if (i > 0 && step.arrays[i - 1].kind == ELMAN_CARRY_IN && kind != ELMAN_CARRY_OUT) in.fail("a carry has no end");
         step.arrays[i] = {kind, columns};

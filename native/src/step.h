@@ -29,7 +29,7 @@ struct Stage {
     Product* products;
     Instruction* instructions;
     Touch* touches;
-    int32_t* sums;  // row sums that are complete after this stage
+    int32_t* sums;  // row sums that are complete after this stage; of moments -1 less that of the mean
 };
 
 struct ArrayForm {
@@ -38,6 +38,7 @@ struct ArrayForm {
 
 struct RowSum {
     int32_t array, column;
+    int32_t epsilon;  // of moments: the constant that is added to the variance
 };
 
 }  // namespace elman

@@ -43,9 +43,9 @@ struct Elman {
     std::vector<Real> run(int threads) {
         Guarded<Real> h(schedule.total, width);
         const elman_array arrays[] = {
-            {u.data(), u.stride, nullptr, nullptr, nullptr},
-            {h.data(), h.stride, nullptr, nullptr, nullptr},
-            {h.data(), h.stride, states_given() ? initial.data() : nullptr, states_given() ? fresh.data() : nullptr, nullptr}};
+            {u.data(), u.stride, nullptr, nullptr, nullptr, nullptr},
+            {h.data(), h.stride, nullptr, nullptr, nullptr, nullptr},
+            {h.data(), h.stride, states_given() ? initial.data() : nullptr, states_given() ? fresh.data() : nullptr, nullptr, nullptr}};
         const elman_weight weight{matrix.data(), row_stride(), column_stride(), bias.data()};
         run_steps(step.get(), schedule, sizeof(Real), precision, threads, arrays, &weight, nullptr);
         return h.all;
@@ -123,11 +123,11 @@ void test_leaky(int width, const Schedule& schedule) {
         Guarded<Real> y(schedule.total, width), final(batch, width);
         final.stride = width;  // contiguous: its guards stand at the end
         std::vector<Real> sums(width + 2 + MARGIN, (Real)GUARD);
-        const elman_array arrays[] = {{u.data(), u.stride, nullptr, nullptr, nullptr},
-                                      {y.data(), y.stride, nullptr, nullptr, nullptr},
-                                      {nullptr, 0, given ? initial.data() : nullptr, given ? fresh.data() : nullptr, nullptr},
-                                      {nullptr, 0, nullptr, nullptr, final.data()},
-                                      {u.data(), u.stride, first.data(), nullptr, nullptr}};
+        const elman_array arrays[] = {{u.data(), u.stride, nullptr, nullptr, nullptr, nullptr},
+                                      {y.data(), y.stride, nullptr, nullptr, nullptr, nullptr},
+                                      {nullptr, 0, given ? initial.data() : nullptr, given ? fresh.data() : nullptr, nullptr, nullptr},
+                                      {nullptr, 0, nullptr, nullptr, final.data(), nullptr},
+                                      {u.data(), u.stride, first.data(), nullptr, nullptr, nullptr}};
         run_steps(step.get(), schedule, sizeof(Real), ELMAN_FULL, threads, arrays, nullptr, sums.data());
         y.all.insert(y.all.end(), final.all.begin(), final.all.end());
         y.all.insert(y.all.end(), sums.begin(), sums.end());
@@ -161,11 +161,12 @@ void test_leaky(int width, const Schedule& schedule) {
 Program softmax_program(int width) {
     return {{{ELMAN_SEQUENCE, width}, {ELMAN_SEQUENCE, width}, {ELMAN_ROWS, width + 1}, {ELMAN_SHARED, width},
              {ELMAN_SEQUENCE, 1}},
-            2, width, {{2, width}, {4, 0}}, {},
+            3, width, {{2, width}, {4, 0}}, {},
             {{width, {}, {{ELMAN_EXP, reg(0), array(0), NONE}, {ELMAN_COPY, array(2), reg(0), NONE},
                           {ELMAN_ROW_SUM, {ELMAN_SUM, 0, 0}, reg(0), NONE},
                           {ELMAN_ROW_SUM, {ELMAN_SUM, 1, 0}, array(0), NONE}}},
-             {width, {}, {{ELMAN_SPREAD, reg(1), array(2, width), NONE}, {ELMAN_DIV, reg(0), array(2), reg(1)},
+             {width, {}, {{ELMAN_NUMBERS, {ELMAN_NUMBER, 2, 0}, array(2, width), NONE},
+                          {ELMAN_SPREAD, reg(1), {ELMAN_NUMBER, 2, 0}, NONE}, {ELMAN_DIV, reg(0), array(2), reg(1)},
                           {ELMAN_MUL, array(1), reg(0), array(3)}, {ELMAN_ACCUMULATE, {ELMAN_NONE, 0, 0}, array(1), NONE}}}}};
 }
 
@@ -179,11 +180,11 @@ void test_softmax(int width, const Schedule& schedule) {
     const auto run = [&](int threads) {
         Guarded<Real> y(schedule.total, width), row_sums(schedule.total, 1);
         std::vector<Real> sums(width);
-        const elman_array arrays[] = {{x.data(), x.stride, nullptr, nullptr, nullptr},
-                                      {y.data(), y.stride, nullptr, nullptr, nullptr},
-                                      {nullptr, 0, nullptr, nullptr, nullptr},
-                                      {gain.data(), 0, nullptr, nullptr, nullptr},
-                                      {row_sums.data(), row_sums.stride, nullptr, nullptr, nullptr}};
+        const elman_array arrays[] = {{x.data(), x.stride, nullptr, nullptr, nullptr, nullptr},
+                                      {y.data(), y.stride, nullptr, nullptr, nullptr, nullptr},
+                                      {nullptr, 0, nullptr, nullptr, nullptr, nullptr},
+                                      {gain.data(), 0, nullptr, nullptr, nullptr, nullptr},
+                                      {row_sums.data(), row_sums.stride, nullptr, nullptr, nullptr, nullptr}};
         run_steps(step.get(), schedule, sizeof(Real), ELMAN_FULL, threads, arrays, nullptr, sums.data());
         y.all.insert(y.all.end(), row_sums.all.begin(), row_sums.all.end());
         y.all.insert(y.all.end(), sums.begin(), sums.end());

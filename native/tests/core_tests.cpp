@@ -107,9 +107,9 @@ std::vector<Real> applied(int op, const std::vector<Real>& a, const std::vector<
                      {{1, {}, {{op, array(1), array(0), b.empty() ? NONE : array(2)}}}}});
     Random random(1);
     std::vector<Real> d(a.size());
-    const elman_array arrays[] = {{(void*)a.data(), 1, nullptr, nullptr, nullptr},
-                                  {d.data(), 1, nullptr, nullptr, nullptr},
-                                  {(void*)b.data(), 1, nullptr, nullptr, nullptr}};
+    const elman_array arrays[] = {{(void*)a.data(), 1, nullptr, nullptr, nullptr, nullptr},
+                                  {d.data(), 1, nullptr, nullptr, nullptr, nullptr},
+                                  {(void*)b.data(), 1, nullptr, nullptr, nullptr, nullptr}};
     const Schedule one_step((int64_t)a.size(), 1, false, 0, random);
     run_steps(step.get(), one_step, sizeof(Real), ELMAN_FULL, 1, arrays, nullptr, nullptr);
     return d;
@@ -119,7 +119,10 @@ template <class Real>
 void test_function(const char* name, int op, long double (*right)(long double), double from, double to, double tolerance) {
     std::vector<Real> x;
     for (int i = 0; i <= 20000; i++) x.push_back((Real)(from + (to - from) * i / 20000));
-    for (double small = 1; small > 1e-30; small *= 0.97) x.push_back((Real)small), x.push_back((Real)-small);
+    for (double small = 1; small > 1e-30; small *= 0.97) {
+        x.push_back((Real)small);
+        if (from < 0) x.push_back((Real)-small);
+    }
     const std::vector<Real> y = applied(op, x);
     double worst = 0, at = 0;
     for (size_t i = 0; i < x.size(); i++) {
@@ -143,6 +146,11 @@ void test_functions() {
         test_function<Real>("tanh", ELMAN_TANH, tanhl, -range, range, tolerance);
         test_function<Real>("sigmoid", ELMAN_SIGMOID, logistic, -range, range, tolerance);
     }
+    const auto softplus = [](long double x) { return x > 20 ? x : log1pl(expl(x)); };
+    test_function<Real>("log", ELMAN_LOG, logl, 1e-6, 10, tolerance);
+    test_function<Real>("log", ELMAN_LOG, logl, 0.9, 1.1, tolerance);
+    test_function<Real>("log", ELMAN_LOG, logl, 1e-6, single ? 1e34 : 1e300, tolerance);
+    test_function<Real>("softplus", ELMAN_SOFTPLUS, softplus, -30, 30, tolerance);
     const auto are = [&](const char* name, int op, const std::vector<Real>& x, const std::vector<Real>& wanted) {
         const std::vector<Real> y = applied(op, x);
         for (size_t i = 0; i < x.size(); i++)
@@ -154,6 +162,8 @@ void test_functions() {
     are("sigmoid", ELMAN_SIGMOID, {inf, nan, zero, -zero, 1000}, {1, nan, Real(0.5), Real(0.5), 1});
     are("relu", ELMAN_RELU, {inf, -inf, nan, zero, 2, -2}, {inf, zero, nan, zero, 2, zero});
     are("sqrt", ELMAN_SQRT, {inf, nan, zero, -zero, 4, -1}, {inf, nan, zero, -zero, 2, nan});
+    are("log", ELMAN_LOG, {inf, nan, zero, -zero, 1, -1, -inf}, {inf, nan, -inf, -inf, zero, nan, nan});
+    are("softplus", ELMAN_SOFTPLUS, {inf, nan, -inf, 1000}, {inf, nan, zero, 1000});
     are("neg", ELMAN_NEG, {inf, nan, zero, -zero, 4}, {-inf, nan, -zero, zero, -4});
     are("copy", ELMAN_COPY, {inf, nan, zero, -zero, 4}, {inf, nan, zero, -zero, 4});
     for (const Real y : applied<Real>(ELMAN_SIGMOID, {-inf, -1000, (Real)(-end - 1)}))
@@ -170,6 +180,11 @@ void test_functions() {
     pairs("sub", ELMAN_SUB, [](Real x, Real y) { return x - y; });
     pairs("mul", ELMAN_MUL, [](Real x, Real y) { return x * y; });
     pairs("div", ELMAN_DIV, [](Real x, Real y) { return x / y; });
+    pairs("max", ELMAN_MAX, [](Real x, Real y) { return x > y ? x : y; });
+    pairs("min", ELMAN_MIN, [](Real x, Real y) { return x < y ? x : y; });
+    pairs("at_least", ELMAN_AT_LEAST, [](Real x, Real y) { return Real(x >= y); });
+    for (int op : {ELMAN_MAX, ELMAN_MIN})
+        for (const Real y : applied<Real>(op, {nan, 1, nan}, {1, nan, nan})) expect(y != y, "the larger or smaller of NaN and 1 is %g", (double)y);
     pairs("d_sigmoid", ELMAN_D_SIGMOID, [](Real x, Real y) { return x * y * (1 - y); });
     pairs("d_tanh", ELMAN_D_TANH, [](Real x, Real y) { return x * (1 - y * y); });
     pairs("d_relu", ELMAN_D_RELU, [](Real x, Real y) { return y > 0 ? x : Real(0); });

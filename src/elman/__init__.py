@@ -12,6 +12,8 @@ _HOMES = {
     "RNN": "elman.layers",
     "LSTM": "elman.layers",
     "GRU": "elman.layers",
+    "Recurrent": "elman.layers",
+    "ConvLSTM": "elman.layers",
     "SequenceModel": "elman.models.sequence",
     "LanguageModel": "elman.models.language",
     "load": "elman.models.folder",
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from elman.layers import GRU as GRU
     from elman.layers import LSTM as LSTM
     from elman.layers import RNN as RNN
+    from elman.layers import ConvLSTM as ConvLSTM
+    from elman.layers import Recurrent as Recurrent
     from elman.models.folder import load as load
     from elman.models.language import LanguageModel as LanguageModel
     from elman.models.sequence import SequenceModel as SequenceModel

@@ -15,7 +15,7 @@ class Step:
         offset: int,
         from_end: bool,
         reset: int,
-        arrays: list[tuple[int, int, int, int, int]],
+        arrays: list[tuple[int, int, int, int, int, int]],
         weights: list[tuple[int, int, int, int]],
         accumulators: int,
     ) -> None: ...

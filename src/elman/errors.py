@@ -56,3 +56,11 @@ class TraceError(EngineError):
 
 class ConvertError(ElmanError, ValueError):
     """Weights or a file of another library can't be understood, or what a layer computes has no place in that library."""
+
+
+def choices(name: str, *known: str) -> str:
+    """What an error says of a name that isn't known: those that are like it, and all there are."""
+    import difflib  # noqa: PLC0415
+
+    near = difflib.get_close_matches(name.lower(), known)
+    return (f"did you mean {' or '.join(map(repr, near))}? Choose" if near else "choose") + f" from {', '.join(known)}."

@@ -1,4 +1,4 @@
-"""The four commands as a user runs them: what they print, and what they leave."""
+"""The commands as a user runs them: what they print, and what they leave."""
 
 import io
 import json
@@ -112,6 +112,10 @@ def test_each_tokenizer_trains_evaluates_and_writes(kind: str, tmp_path: Path, t
     [
         (["--cell", "gru", "--layers", "2", "--dropout", "0.3"], {"cell": "gru", "layers": 2, "dropout": 0.3}),
         (["--cell", "elman", "--engine", "reference"], {"cell": "elman", "engine": "reference"}),
+        (
+            ["--cell-option", "zoneout=0.1,0.2", "--cell-option", "coupled=true", "--layer-option", "recompute=true"],
+            {"cell_options": {"zoneout": [0.1, 0.2], "coupled": True}, "layer_options": {"recompute": True}},
+        ),
         (["--tie"], {"tie": True}),
         (["--no-tie"], {"tie": False}),
         (["--precision", "bf16"], {"precision": "bf16"}),
@@ -165,6 +169,21 @@ def test_a_configuration_file_gives_options_and_flags_win(tmp_path: Path, text: 
     options = options_of(tmp_path / "r")
     wanted = {"cell": "gru", "hidden": 10, "valid_fraction": 0.2, "steps": 3, "lr": 0.01, "layers": 1}
     assert {name: options[name] for name in wanted} == wanted
+
+
+def test_the_network_s_options_are_told_in_training_and_by_info(tmp_path: Path, text: Path, capsys: Capture) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text("cell_options = {zoneout = 0.5, peepholes = true}\nlayer_options = {recompute = true}\n")
+    run = tmp_path / "r"
+    assert call("train", text, "--out", run, "--config", config, *FAST, "--cell-option", "projection_size=5") == 0
+    words = "1 x lstm of 16 with projection_size=5, recompute=true"
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert options_of(run)["cell_options"] == {"projection_size": 5}
+    assert call("info", run) == 0
+    assert words in capsys.readouterr().out
+    assert call("info", run, "--json") == 0
+    assert last_line(capsys)["network"]["cell_options"] == {"projection_size": 5}
+    assert call("generate", run, "--length", "5") == 0
 
 
 def test_a_budget_that_is_typed_wins_over_that_of_the_configuration_file(tmp_path: Path, text: Path) -> None:
@@ -273,11 +292,11 @@ def test_the_version(capsys: Capture) -> None:
     assert capsys.readouterr().out == f"elman {elman.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "generate", "info"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "generate", "info", "cells"])
 def test_every_command_has_a_help_page_with_an_example(command: str, capsys: Capture) -> None:
     for help_flag in ("--help", "-h"):
         assert call(command, help_flag) == 0
-        assert f"elman {command} " in capsys.readouterr().out
+        assert f"elman {command}" in capsys.readouterr().out
 
 
 def test_every_option_has_its_flag(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ class _Leaky(Cell):
 
     def step(self, weights, u_BG, state):
         h_BH = 0.5 * state.h + u_BG @ weights["weight_hh"].T
-        return h_BH.clip(-1, 1), ElmanState(h_BH)
+        return h_BH.sin(), ElmanState(h_BH)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def test_auto_falls_back_to_the_reference() -> None:
 
 
 def test_native_engine_named_for_what_is_no_program_says_which_operation_and_which_there_are() -> None:
-    with pytest.raises(EngineError, match=r"engine='native'.*'leaky'.*no operation 'clip'; it has .*sigmoid"):
+    with pytest.raises(EngineError, match=r"engine='native'.*'leaky'.*no operation 'sin'; it has .*sigmoid"):
         resolve("native", _Leaky(3))
 
 

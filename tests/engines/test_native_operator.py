@@ -186,6 +186,36 @@ def test_compiled_equals_eager(kind: str, options: dict[str, Any]) -> None:
 
 
 @without_checks
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"hidden_size": [4, 3], "connections": "highway", "dropout": 0.5, "weight_drop": 0.5},
+        {"bidirectional": True, "merge": "sum", "connections": "dense", "locked_dropout": True},
+        {"reverse": True, "connections": "residual", "init": "orthogonal"},
+        {
+            "learn_initial_state": True,
+            "layer_norm": True,
+            "zoneout": 0.1,
+            "variational_dropout": 0.5,
+            "engine": "reference",
+        },
+    ],
+    ids=["highway", "dense", "reverse", "cell"],
+)
+def test_compiled_options_in_evaluation_equal_eager(options: dict[str, Any]) -> None:
+    """One graph without a break, with lengths and resets."""
+    torch._dynamo.reset()
+    layer = elman.GRU(3, **{"hidden_size": 4, "num_layers": 2, "dtype": torch.float64, **options}).eval()
+    x, reset, lengths = torch.randn(6, 3, 3, dtype=torch.float64), torch.rand(6, 3) < 0.3, torch.tensor([6, 2, 0])
+
+    def run(x: Tensor, lengths: Tensor, reset: Tensor) -> Tensor:
+        return layer(x, lengths=lengths, reset=reset)[0]
+
+    compiled = torch.compile(run, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x, lengths, reset), run(x, lengths, reset), **LIMITS)
+
+
+@without_checks
 @every_layer
 def test_compiled_for_any_size_equals_eager(kind: str) -> None:
     """dynamic=True: one graph for many batches and lengths of time, values and gradients."""

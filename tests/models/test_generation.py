@@ -6,6 +6,7 @@ import pytest
 import torch
 from small import make_model
 
+from elman.cells import CELLS
 from elman.data.tokenizer import START_ID, UNKNOWN_ID
 from elman.errors import DataError, OptionError
 from elman.models.language import LanguageModel
@@ -23,7 +24,7 @@ def from_the_beginning(model: LanguageModel, prompt: list[int], length: int, sam
     return numbers[1 + len(prompt) :]
 
 
-@pytest.mark.parametrize("cell", ["elman", "lstm", "gru"])
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("prompt", [[], [3, 4, 5], [2, UNKNOWN_ID, 4]], ids=["no_prompt", "prompt", "unknown"])
 @pytest.mark.parametrize(
     "sampling", [Sampling(temperature=0, seed=1), Sampling(seed=1), Sampling(0.7, 5, 0.9, seed=2)], ids=str
@@ -33,6 +34,29 @@ def test_step_by_step_equals_reading_the_whole_prefix_again(cell: str, prompt: l
     wanted = from_the_beginning(model, prompt, 40, sampling)
     assert list(generate_tokens(model, prompt, 40, sampling)) == wanted
     assert len(set(wanted)) > 1 or sampling.temperature == 0
+
+
+# What changes the sizes of states, the numbers of a step, or what evaluation does in place of drawing masks.
+_OPTIONS = [
+    ("lstm", {"projection_size": 3, "peepholes": True, "zoneout": (0.1, 0.3), "recurrent_dropout": 0.5}),
+    ("lstm", {"coupled": True, "layer_norm": True, "clip_state": 0.5}),
+    ("gru", {"reset_after": False, "variational_dropout": 0.5, "bias": False}),
+    ("elman", {"nonlinearity": "silu", "zoneout": 0.5}),
+]
+
+
+@pytest.mark.parametrize(("cell", "options"), _OPTIONS, ids=str)
+@pytest.mark.parametrize("tie", [False, True], ids=["untied", "tied"])
+def test_step_by_step_gives_the_logits_of_the_whole_sequence(cell: str, options: dict, tie: bool) -> None:
+    model = make_model(cell=cell, cell_options=options, layers=2, tie=tie)
+    tokens_TB = torch.tensor([[START_ID, START_ID], [3, 4], [5, 2], [START_ID, 7], [6, 3], [2, 2]])
+    whole_TBV, last = model(tokens_TB)
+    state, steps = None, []
+    for tokens_B in tokens_TB:
+        logits_TBV, state = model(tokens_B.unsqueeze(0), state)
+        steps.append(logits_TBV)
+    torch.testing.assert_close(torch.cat(steps), whole_TBV, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(state, last, rtol=1e-12, atol=1e-12)
 
 
 def test_after_the_prompt_each_token_costs_one_step() -> None:

@@ -49,6 +49,8 @@ def folder(tmp_path: Path) -> Path:
         {"cell": "lstm", "layers": 2, "dropout": 0.3},
         {"cell": "gru", "tie": True},
         {"tie": True, "embedding": 7},
+        {"cell_options": {"projection_size": 3, "zoneout": (0.1, 0.2), "clip_state": None}, "tie": True},
+        {"cell": "gru", "cell_options": {"reset_after": False}, "layer_options": {"recompute": True}},
     ],
     ids=str,
 )
@@ -159,6 +161,13 @@ BAD_FOLDERS: dict[str, tuple[Damage, str, str]] = {
     "tie_is_a_number": (edit(network_tie=1), CONFIG, "tie"),
     "unknown_key": (edit(network_colour="red"), CONFIG, "colour"),
     "unknown_cell": (edit(network_cell="lsmt"), CONFIG, "lsmt"),
+    "cell_options_are_a_list": (edit(network_cell_options=["zoneout=0.1"]), CONFIG, "cell_options"),
+    "an_unknown_cell_option": (edit(network_cell_options={"colour": "red"}), CONFIG, "colour"),
+    "a_cell_option_of_the_wrong_kind": (edit(network_cell_options={"peepholes": 1}), CONFIG, "peepholes"),
+    "a_cell_option_out_of_range": (edit(network_cell_options={"zoneout": 2}), CONFIG, "zoneout"),
+    "another_cell_option": (edit(network_cell_options={"peepholes": True}), WEIGHTS, "weight_ph"),
+    "an_unknown_layer_option": (edit(network_layer_options={"bidirectional": True}), CONFIG, "bidirectional"),
+    "a_layer_option_of_the_wrong_kind": (edit(network_layer_options={"recompute": 1}), CONFIG, "recompute"),
     "no_hidden_units": (edit(network_hidden=0), CONFIG, "hidden"),
     "fewer_than_no_layers": (edit(network_layers=-1), CONFIG, "layers"),
     "embedding_below_zero": (edit(network_embedding=-5), CONFIG, "-5"),
@@ -250,6 +259,14 @@ def test_a_folder_that_the_system_can_not_read_is_refused_by_name(
 def test_numbers_that_are_whole_may_stand_for_fractions(folder: Path) -> None:
     edit(network_dropout=0)(folder)
     assert load(folder).config.dropout == 0
+
+
+def test_a_folder_from_before_there_were_options_is_read(folder: Path) -> None:
+    wanted = load(folder).output.bias
+    edit(network_cell_options=None, network_layer_options=None)(folder)
+    loaded = load(folder)
+    assert torch.equal(loaded.output.bias, wanted)
+    assert loaded.config.cell_options == loaded.config.layer_options == {}
 
 
 def test_saving_again_replaces_the_former_folder_s_files(folder: Path) -> None:

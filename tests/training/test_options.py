@@ -1,5 +1,6 @@
 """The options of a run: every field is checked, TOML keys are the fields' names, unknown ones get a suggestion."""
 
+import json
 import math
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from elman.cells import CELLS
 from elman.errors import OptionError
 from elman.training.options import BUDGETS, TrainOptions, check_names, flag, kind_of, option_names, read_toml
 
@@ -16,6 +18,7 @@ _WRONG_KIND: dict[type, list[Any]] = {
     float: ["0.3", True, [0.3], math.nan, math.inf],
     str: [3, True, ["a"], Path("a")],
     bool: [1, 0, "yes"],
+    dict: ["zoneout=0.1", 3, True, [3], ["zoneout"], {3: 1}],
 }
 _OUT_OF_RANGE: dict[str, list[Any]] = {
     **{name: [0, -1] for name in ("hidden", "layers", "embedding", "batch", "bptt", "validations")},
@@ -28,6 +31,15 @@ _OUT_OF_RANGE: dict[str, list[Any]] = {
     "valid_fraction": [0, 1, -0.5, 1.5],
     "seed": [2**64, -(2**64)],
     "cell": ["rnn", "LSTM", ""],
+    "cell_options": [
+        {"colour": 1},
+        {"zoneout": "0.1"},
+        {"peepholes": 1},
+        ["zoneout=much"],
+        ["bias=true", "bias=false"],
+        {"input_size": 3},
+    ],
+    "layer_options": [{"colour": 1}, {"recompute": 1}, ["recompute=1"], {"bidirectional": True}],
     "tokenizer": ["chars", ""],
     "device": ["gpu"],
     "engine": ["quantum"],
@@ -99,6 +111,46 @@ def test_options_are_a_value_that_survives_its_dictionary() -> None:
         options.lr = 1.0  # type: ignore[misc]
 
 
+def test_a_table_may_be_given_as_values_or_as_texts() -> None:
+    wanted = {"zoneout": (0.1, 0.05), "coupled": True}
+    assert TrainOptions(cell_options={"zoneout": [0.1, 0.05], "coupled": True}).cell_options == wanted
+    assert TrainOptions(cell_options=["zoneout=0.1,0.05", "coupled=true"]).cell_options == wanted
+    assert TrainOptions(layer_options=["recompute=true"]).layer_options == {"recompute": True}
+    assert TrainOptions().cell_options == TrainOptions().layer_options == {}
+
+
+def test_a_table_survives_json() -> None:
+    options = TrainOptions(cell_options={"zoneout": (0.1, 0.05), "clip_state": None})
+    assert TrainOptions(**json.loads(json.dumps(options.to_dict()))) == options
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"cell": "lstn"}, "--cell 'lstn' is not known: did you mean 'lstm'"),
+        ({"cell": "quantum"}, r"--cell 'quantum' is not known: .*elman, lstm, gru"),
+        (
+            {"cell": "gru", "cell_options": {"peepholes": True}},
+            r"--cell-option 'peepholes' is no option of the cell 'gru': .*zoneout.*reset_after",
+        ),
+        ({"cell_options": ["zoneot=0.1"]}, "did you mean 'zoneout'"),
+        ({"cell_options": ["zoneout=much"]}, "--cell-option zoneout='much' must be a number"),
+        ({"cell_options": {"zoneout": 1.5}}, r"zoneout=1\.5 must be a probability"),
+        ({"cell_options": {"projection_size": 99}, "hidden": 8}, r"99.*hidden_size=8"),
+        ({"layer_options": {"recompte": True}}, r"--layer-option 'recompte' is no option of the layers: .*'recompute'"),
+    ],
+    ids=str,
+)
+def test_the_network_s_options_are_checked_with_what_there_is(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(OptionError, match=says):
+        TrainOptions(**options)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_cell_can_be_chosen(cell: str) -> None:
+    assert TrainOptions(cell=cell).cell == cell
+
+
 def toml(tmp_path: Path, content: str | bytes) -> Path:
     path = tmp_path / "run.toml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -126,6 +178,12 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, near: st
     assert "run.toml" in str(caught.value)
     assert key.replace("-", "_") in str(caught.value)
     assert f"did you mean {near!r}" in str(caught.value)
+
+
+def test_a_table_is_a_table_of_toml_or_a_list(tmp_path: Path) -> None:
+    for content in ("[cell-options]\nzoneout = 0.1\n", "cell_options = ['zoneout=0.1']", "cell_options.zoneout = 0.1"):
+        values = read_toml(toml(tmp_path, content))
+        assert TrainOptions(**values).cell_options == {"zoneout": 0.1}
 
 
 def test_an_unknown_key_like_no_other_is_refused_with_all_there_are(tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ from typing import Any, ClassVar, TypeVar
 import torch
 
 from elman.axes import Float, Tensor
-from elman.cells.operations import affine, clip, clip_gradient, concat, layer_norm, split, split_rows
+from elman.cells.checks import check_number, check_probability, check_size
+from elman.cells.clipping import clip_gradient
+from elman.cells.operations import affine, clip, concat, layer_norm, split, split_rows
 from elman.errors import OptionError
 
 # Parameters by name and, in training, the masks that were drawn.
@@ -89,6 +91,8 @@ class Cell(ABC):
     diagonal: ClassVar[bool] = False
     # Whether the step reads x itself, not only a projection of it.
     reads_input: ClassVar[bool] = False
+    # Whether its states are linear in themselves, so that a whole sequence can be computed as a scan, without a loop over time.
+    scans: ClassVar[bool] = False
     # Which options inside a step it has: "layer_norm" takes `inputs` and `recur`, "variational_dropout" `recur`,
     # "recurrent_dropout" `candidate`.
     inner_options: ClassVar[frozenset[str]] = frozenset()
@@ -102,13 +106,12 @@ class Cell(ABC):
     def __post_init__(self) -> None:
         check_size("hidden_size", self.hidden_size)
         for name in ("variational_dropout", "recurrent_dropout"):
-            _check_probability(name, getattr(self, name))
+            check_probability(name, getattr(self, name))
         for rate in self.zoneout_rates:
-            _check_probability("zoneout", rate)
+            check_probability("zoneout", rate)
         for name in ("clip_state", "clip_gradient"):
-            limit = getattr(self, name)
-            if limit is not None and not (_is_number(limit) and limit > 0):
-                raise OptionError(f"{name}={limit!r} must be a number above 0, or left out.")
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), above=0)
         for name in ("layer_norm", "variational_dropout", "recurrent_dropout"):
             if getattr(self, name) and name not in self.inner_options:
                 raise OptionError(
@@ -173,6 +176,11 @@ class Cell(ABC):
         defaults = {field.name: field.default for field in fields(Cell)}
         return any(getattr(self, name) != defaults[name] for name in names) or (self.bias and not self.recurrent_bias)
 
+    @property
+    def projects_bias(self) -> bool:
+        """Whether `project` adds `bias_ih`; if not, the step does: after a layer norm."""
+        return self.bias and not self.layer_norm
+
     def for_input(self, input_size: int) -> "Cell":
         """The cell for inputs of this size."""
         return replace(self, input_size=input_size) if self.reads_input else self
@@ -207,7 +215,7 @@ class Cell(ABC):
 
     def project(self, weights: Weights, x: Float[Tensor, "*steps D"]) -> Float[Tensor, "*steps G"]:
         """u_t = W x_t + b_ih: all that does not depend on the state, one product for the whole sequence."""
-        return affine(x, weights["weight_ih"], None if self.layer_norm else weights.get("bias_ih"))
+        return affine(x, weights["weight_ih"], weights["bias_ih"] if self.projects_bias else None)
 
     @abstractmethod
     def step(self, weights: Weights, u_BG: Float[Tensor, "B G"], state: State) -> tuple[Float[Tensor, "B H"], State]:
@@ -216,7 +224,8 @@ class Cell(ABC):
     def advance(self, weights: Weights, u_BG: Float[Tensor, "B G"], state: State) -> tuple[Float[Tensor, "B H"], State]:
         """One step with the options that hold for any cell: what engines run. Where y is a state, it stays that state."""
         if self.clip_gradient is not None:
-            state = map_state(lambda s: clip_gradient(s, self.clip_gradient), state)
+            limit = self.clip_gradient
+            state = map_state(lambda s: clip_gradient(s, limit), state)
         y, after = self.step(weights, u_BG, state)
         if self.clip_state is None and not any(self.zoneout_rates):
             return y, after
@@ -262,22 +271,8 @@ class Cell(ABC):
         gates = gates_BG.shape[-1] // self.hidden_size
         gains = split_rows(gain, gates)
         biases = split_rows(bias, gates) if bias is not None else (None,) * gates
-        return concat([layer_norm(g, *rest) for g, *rest in zip(split(gates_BG, gates), gains, biases, strict=True)])
-
-
-def check_size(name: str, value: Any) -> None:
-    """Raise `OptionError` unless `value` is a whole number of at least 1."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise OptionError(f"{name}={value!r} must be a whole number of at least 1.")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _check_probability(name: str, value: Any) -> None:
-    if not (_is_number(value) and 0 <= value < 1):
-        raise OptionError(f"{name}={value!r} must be a probability, a number from 0 to less than 1.")
+        parts = zip(split(gates_BG, gates), gains, biases, strict=True)
+        return concat([layer_norm(gate, own_gain, own_bias) for gate, own_gain, own_bias in parts])
 
 
 def map_state(function: Callable[..., Tensor], *states: _AnyState) -> _AnyState:

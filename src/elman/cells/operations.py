@@ -5,7 +5,6 @@ same name, which is what these are; another function keeps a cell from becoming 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +18,6 @@ __all__ = [
     "activation",
     "affine",
     "clip",
-    "clip_gradient",
     "concat",
     "exp",
     "hard_sigmoid",
@@ -127,36 +125,6 @@ def clip(x: Tensor, low: float, high: float) -> Tensor:
 def layer_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, epsilon: float = 1e-5) -> Tensor:
     """(x - mean) / √(variance + ε) over the last axis, times a weight, plus a bias (Ba et al., arXiv 1607.06450)."""
     return functional.layer_norm(x, x.shape[-1:], weight, bias, epsilon)
-
-
-class _ClipGradient(torch.autograd.Function):
-    """The identity, whose gradient is held between -limit and limit."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor, limit: float) -> Tensor:  # noqa: ARG004
-        return x.clone()
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: Tensor) -> None:  # noqa: ARG004
-        ctx.limit = inputs[1]
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return gradients[0].clamp(-ctx.limit, ctx.limit), None
-
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Tensor:  # noqa: ARG004
-        return tangents[0].clone()
-
-
-def clip_gradient(x: Tensor, limit: float) -> Tensor:
-    """X itself; each element of its gradient is held between -limit and limit (A. Graves, arXiv 1308.0850)."""
-    # For an array that is being traced: it takes part as any operation does.
-    if torch.overrides.has_torch_function_unary(x):
-        return torch.overrides.handle_torch_function(clip_gradient, (x,), x, limit)
-    return _ClipGradient.apply(x, limit)
 
 
 # By the names that cells take for their `nonlinearity`.

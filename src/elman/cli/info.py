@@ -36,7 +36,8 @@ def info(
     typer.echo(
         f"  input layer  embedding of {sizes['embedding']}" + (", tied to the output layer" if sizes["tie"] else "")
     )
-    typer.echo(f"  recurrent    {sizes['layers']} x {sizes['cell']} of {sizes['hidden']}, dropout {sizes['dropout']:g}")
+    typer.echo(f"  recurrent    {network.config.recurrent_in_words}")
+    typer.echo(f"  dropout      {sizes['dropout']:g}")
     typer.echo(f"  parameters   {network.parameter_count:,}")
     typer.echo(f"  engine       {facts['engine']} (what auto comes to on this machine)")
     if "scores" in training:

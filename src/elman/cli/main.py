@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from elman import __version__
+from elman.cli.cells import cells
 from elman.cli.convert import convert
 from elman.cli.evaluate import evaluate
 from elman.cli.generate import generate
@@ -25,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, generate, info, convert):
+for command in (train, evaluate, generate, info, cells, convert):
     app.command()(command)
 
 

@@ -19,6 +19,8 @@ Examples:
 
     elman train book.txt --minutes 5 --cell gru
 
+    elman train book.txt --cell lstm --cell-option layer_norm=true --cell-option zoneout=0.1
+
     elman train texts/ --test held-out.txt --json
 
     elman train ptb.train.txt --valid ptb.valid.txt --tokenizer word --tie
@@ -101,21 +103,21 @@ def _option_parameters() -> list[inspect.Parameter]:
     """A flag for each field of `TrainOptions`."""
     parameters = []
     for option in fields(TrainOptions):
-        kind, optional = kind_of(option.name)
+        kind, _ = kind_of(option.name)
         meta = option.metadata
         name = flag(option.name)
         declaration: Any = typer.Option(
             f"{name}/--no-{name[2:]}" if kind is bool else name,
             help=meta["help"],
             rich_help_panel=meta["group"],
-            show_default=option.default is not None,
+            show_default=kind is not dict and option.default is not None,
+            metavar="NAME=VALUE" if kind is dict else None,
         )
-        value: Any = Literal[meta["choices"]] if meta["choices"] else kind
-        annotation = Annotated[value | None if optional else value, declaration]
+        value: Any = Literal[meta["choices"]] if meta["choices"] else list[str] if kind is dict else kind
+        default = None if kind is dict else option.default
+        annotation = Annotated[value | None if default is None else value, declaration]
         parameters.append(
-            inspect.Parameter(
-                option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=annotation
-            )
+            inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
         )
     return parameters
 

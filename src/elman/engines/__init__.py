@@ -22,6 +22,7 @@ def scan(
     reset_TB: Bool[Tensor, "T B"] | None = None,
     *,
     masks: Masks | None = None,
+    fresh: State | None = None,
     engine: Engine | str = Engine.AUTO,
     reverse: bool = False,
     all_states: bool = False,
@@ -31,9 +32,10 @@ def scan(
 
     lengths_B  row b has lengths_B[b] valid steps, in any order, 0 to T. Beyond them y is 0, the state stays as it was after
                the last valid step, and neither values nor gradients depend on what stands there.
-    reset_TB   where true, the step starts from the cell's initial state, whatever was carried to it.
+    reset_TB   where true, the step starts from `fresh`, whatever was carried to it.
     masks      what training drew for `cell.masks`: (T, B, size) for each step, or (B, size) for a whole sequence. None, as in
                evaluation, draws nothing. They have no gradient.
+    fresh      the state that a reset starts from, arrays of (1, size), which have a gradient. None: the cell's initial state.
     reverse    from each row's last valid step to its first; a reset at t separates t from t - 1 all the same.
     all_states a third result: the states after every step, (T, B, size) each, 0 beyond a row's length.
     recompute  keep for the backward pass only the state here and there, and compute the rest again: less memory, more time.
@@ -43,6 +45,9 @@ def scan(
     options: dict[str, Any] = {"reverse": reverse}
     if all_states:
         options["all_states"] = True
+    # Without a reset nothing starts from it.
+    if fresh is not None and reset_TB is not None:
+        options["fresh"] = fresh
     if masks:
         options["masks"] = masks
     module = {Engine.REFERENCE: reference, Engine.TORCH: fused, Engine.NATIVE: native}[chosen]

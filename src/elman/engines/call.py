@@ -27,7 +27,7 @@ class Compiled:
     def weights(self) -> list[str]:
         """Names of the operator's weights, in order."""
         first = ["weight_ih", *(["bias_ih"] if self.programs.input_bias else [])] if self.programs.projected else []
-        return first + self.programs.weights
+        return list(dict.fromkeys(first + self.programs.weights))
 
 
 @lru_cache(maxsize=256)
@@ -49,13 +49,15 @@ class Array:
     initial: Tensor | None = None
     fresh: Tensor | None = None
     final: Tensor | None = None
+    cut: Tensor | None = None
 
-    def pointers(self) -> tuple[int, int, int, int, int]:
-        data, initial, fresh, final = (_address(t) for t in (self.rows, self.initial, self.fresh, self.final))
-        return data, 0 if self.rows is None else self.rows.stride(0), initial, fresh, final
+    def pointers(self) -> tuple[int, int, int, int, int, int]:
+        data, *others = (_address(t) for t in (self.rows, self.initial, self.fresh, self.final, self.cut))
+        initial, fresh, final, cut = others
+        return data, 0 if self.rows is None else self.rows.stride(0), initial, fresh, final, cut
 
 
-_NOTHING = (0, 0, 0, 0, 0)
+_NOTHING = (0, 0, 0, 0, 0, 0)
 
 
 def _address(tensor: Tensor | None) -> int:
@@ -70,6 +72,7 @@ def _check(
     fresh: Tensor | None,
     lengths: Tensor | None,
     reset: Tensor | None,
+    masks: Sequence[Tensor],
 ) -> None:
     """Raise `ShapeError` unless all shapes and dtypes are those of the programs: the core reads memory as it is told to."""
     if x.dim() != 3 or x.dtype not in (torch.float32, torch.float64):
@@ -80,13 +83,15 @@ def _check(
     size = sum(width for _, width in plan.states)
     matrix = weights.get("weight_ih")
     features = matrix.shape[-1] if plan.projected and matrix is not None else plan.u_width
-    shapes = plan.weight_shapes | {
-        "weight_ih": (plan.u_width, features),
-        "x": (steps, batch, features),
-        "state": (batch, size),
-    }
+    shapes = plan.weight_shapes | {"x": (steps, batch, features), "state": (batch, size)}
+    if plan.projected:
+        shapes["weight_ih"] = (plan.u_width, features)
     shapes |= {"fresh": (size,), "lengths": (batch,), "reset": (steps, batch)}
     given = {"x": x, "state": state, "fresh": fresh, "lengths": lengths, "reset": reset, **weights}
+    if len(masks) != len(plan.masks):
+        raise ShapeError(f"{len(masks)} masks were given: give {len(plan.masks)}.")
+    for mask, (name, width, every_step) in zip(masks, plan.masks, strict=True):
+        shapes[name], given[name] = ((steps, batch, width) if every_step else (batch, width)), mask
     require({name: (array, shapes[name]) for name, array in given.items()}, x.dtype)
 
 
@@ -111,6 +116,7 @@ class Call:
         fresh: Tensor | None,
         lengths: Tensor | None,
         reset: Tensor | None,
+        masks: Sequence[Tensor],
         programs: str,
         reverse: bool,
         precision: int,
@@ -121,10 +127,15 @@ class Call:
         if len(weights) != len(names):
             raise ShapeError(f"{len(weights)} weights were given: give {len(names)}, {', '.join(names)}.")
         self.weights = {name: w.contiguous() for name, w in zip(names, weights, strict=True)}
-        _check(self.plan, self.weights, x, state, fresh, lengths, reset)
+        _check(self.plan, self.weights, x, state, fresh, lengths, reset, masks)
         self.layout: Layout = layout_of(x.shape[0], x.shape[1], lengths, reverse)
         self.x_rows = self.layout.gather(x).contiguous()
         self._state = self.layout.sort(state)
+        # A row for each step of each sequence, or for each sequence.
+        self.masks = {
+            name: Array((self.layout.gather(mask) if every_step else self.layout.sort(mask)).contiguous())
+            for mask, (name, _, every_step) in zip(masks, self.plan.masks, strict=True)
+        }
         self._fresh = fresh
         self._reset_N = None if reset is None else self.layout.reset_rows(reset)
         self._precision = precision
@@ -148,7 +159,8 @@ class Call:
         """u of all rows."""
         if not self.plan.projected:
             return self.x_rows
-        return self.multiply(self.x_rows, self.weights["weight_ih"], transposed=True, bias=self.weights.get("bias_ih"))
+        bias = self.weights["bias_ih"] if self.plan.input_bias else None
+        return self.multiply(self.x_rows, self.weights["weight_ih"], transposed=True, bias=bias)
 
     def run(
         self,
@@ -227,18 +239,19 @@ class Call:
         first_row: int,
         gradient_NG: Tensor,
         source: list[tuple[int, int, Tensor, int]],
+        transposed: bool = False,
     ) -> None:
-        """Add (gradient)ᵀ (source) to the gradient of a weight, to its rows from `first_row` on."""
-        whole, out = dweights[name], gradient_NG.shape[1]
+        """Add (gradient)ᵀ (source), or (source)ᵀ (gradient), to the gradient of a weight, to its rows from `first_row` on."""
+        whole, out = dweights[name], source[0][2].shape[1] if transposed else gradient_NG.shape[1]
         only_part = out < self.weights[name].shape[0]
         accumulate = whole is not None or only_part
         if whole is None:
             whole = dweights[name] = (torch.zeros_like if only_part else torch.empty_like)(self.weights[name])
         target, inner, size = whole[first_row:], whole.shape[1], self._real_bytes
         for first, rows, tensor, start in source:
+            left, right = (gradient_NG[first:], tensor[start:])[:: -1 if transposed else 1]
             _native.multiply(
-                size, self._precision, self._threads, accumulate, out, inner, rows,
-                gradient_NG.data_ptr() + first * gradient_NG.stride(0) * size, 1, gradient_NG.stride(0),
-                tensor.data_ptr() + start * tensor.stride(0) * size, tensor.stride(0), 1, 0, target.data_ptr(), inner,
+                size, self._precision, self._threads, accumulate, out, inner, rows, left.data_ptr(), 1, left.stride(0),
+                right.data_ptr(), right.stride(0), 1, 0, target.data_ptr(), inner,
             )  # fmt: skip
             accumulate = True

@@ -22,6 +22,8 @@ _FUSED_CELLS: dict[type[Cell], Callable[[Cell], Callable]] = {
 }
 
 
+# To torch.compile it is a constant: it can't look into the fields of a cell's class.
+@torch.compiler.assume_constant_result
 def why_not(cell: Cell, all_states: bool = False) -> str | None:
     """The reason why this engine can't run `cell`, or give all of its states; None if it can."""
     if isinstance(cell, GRUCell) and not cell.reset_after:
@@ -44,18 +46,21 @@ def scan(
     lengths_B: Int[Tensor, "B"] | None = None,
     reset_TB: Bool[Tensor, "T B"] | None = None,
     *,
+    fresh: State | None = None,
     reverse: bool = False,
 ) -> tuple[Float[Tensor, "T B H"], State]:
     """Run `cell` by fused calls: see `elman.engines.scan` for the meaning of each argument."""
     if reverse:
-        return in_reverse(scan, cell, weights, x_TBD, state, lengths_B, reset_TB)
+        return in_reverse(scan, cell, weights, x_TBD, state, lengths_B, reset_TB, fresh=fresh)
     steps, batch = x_TBD.shape[:2]
     if steps == 0:
         return x_TBD.new_zeros(0, batch, cell.output_size), state
     if lengths_B is None and reset_TB is None:
         return _dense(cell, weights, x_TBD, state)
+    if fresh is None:
+        fresh = cell.initial_state(1, like=next(iter(weights.values())))
     if lengths_B is None:
-        return _scan_rows(cell, weights, x_TBD, state, [steps] * batch, reset_TB)
+        return _scan_rows(cell, weights, x_TBD, state, [steps] * batch, reset_TB, fresh)
 
     order_B = torch.argsort(lengths_B.to(x_TBD.device), descending=True, stable=True)
     back_B = torch.argsort(order_B)
@@ -66,6 +71,7 @@ def scan(
         map_state(lambda s: s.index_select(0, order_B), state),
         sorted(lengths_B.tolist(), reverse=True),
         None if reset_TB is None else reset_TB.index_select(1, order_B),
+        fresh,
     )
     return y_TBH.index_select(1, back_B), map_state(lambda s: s.index_select(0, back_B), last)
 
@@ -77,6 +83,7 @@ def _scan_rows(
     state: State,
     lengths: list[int],
     reset_TB: Bool[Tensor, "T B"] | None,
+    fresh: State,
 ) -> tuple[Float[Tensor, "T B H"], State]:
     """The rows stand in order of falling length. One dense call between each event and the next."""
     steps, batch = x_TBD.shape[:2]
@@ -93,7 +100,7 @@ def _scan_rows(
         rows = at_work
         if start in reset_times:
             keep_B1 = ~reset_TB[start, :rows].unsqueeze(-1)  # type: ignore[index]
-            state = map_state(lambda s: torch.where(keep_B1, s, 0), state)  # noqa: B023
+            state = map_state(lambda s, new: torch.where(keep_B1, s, new), state, fresh)  # noqa: B023
         y_tbH, state = _dense(cell, weights, x_TBD[start:stop, :rows], state)
         outputs.append(pad(y_tbH, (0, 0, 0, batch - rows)))
     ended.append(state)

@@ -18,7 +18,7 @@ from torch.autograd import forward_ad
 from torch.utils._python_dispatch import _disable_current_modes
 
 from elman.axes import Bool, Float, Int, Tensor
-from elman.cells import Cell, State, Weights
+from elman.cells import Cell, Masks, State, Weights
 from elman.engines import reference
 from elman.errors import ElmanError, TraceError
 from elman.programs import CellPrograms, programs_of
@@ -46,6 +46,7 @@ _DTYPES = (torch.float32, torch.float64)
 # The cell of each text, for derivatives that only the reference engine has.
 _cells: dict[str, Cell] = {}
 _lock = threading.Lock()
+_Facts = tuple[str, tuple[str, ...], bool, tuple[str, ...], tuple[str, ...]]
 
 
 def why_not(cell: Cell, like: Tensor | None = None) -> str | None:
@@ -90,14 +91,27 @@ def scan(
     lengths_B: Int[Tensor, "B"] | None = None,
     reset_TB: Bool[Tensor, "T B"] | None = None,
     *,
+    masks: Masks | None = None,
+    fresh: State | None = None,
     reverse: bool = False,
     all_states: bool = False,
 ) -> tuple[Float[Tensor, "T B H"], State] | tuple[Float[Tensor, "T B H"], State, State]:
     """Run `cell` by the core: see `elman.engines.scan` for the meaning of each argument."""
-    text, names, projected, y_states = _facts(cell, all_states)
-    leaves = [*weights.values(), x_TBD, *state]
+    text, names, projected, y_states, mask_names = _facts(cell, all_states, bool(masks))
+    leaves = [*weights.values(), x_TBD, *state, *(fresh or ())]
     if not torch.compiler.is_compiling() and _beyond_the_core(leaves):
-        return reference.scan(cell, weights, x_TBD, state, lengths_B, reset_TB, reverse=reverse, all_states=all_states)
+        return reference.scan(
+            cell,
+            weights,
+            x_TBD,
+            state,
+            lengths_B,
+            reset_TB,
+            masks=masks,
+            fresh=fresh,
+            reverse=reverse,
+            all_states=all_states,
+        )
     dtype = state[0].dtype
     x = x_TBD.to(dtype) if projected else cell.project(weights, x_TBD).to(dtype)
     keep = all_states or (torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves))
@@ -105,9 +119,10 @@ def scan(
         x,
         [weights[name].to(dtype) for name in names],
         torch.cat(state, dim=1) if len(state) > 1 else state[0],
-        None if reset_TB is None else _fresh(cell, state[0]),
+        None if reset_TB is None else _fresh(cell, state[0], fresh),
         lengths_B,
         reset_TB,
+        [masks[name].to(dtype) for name in mask_names] if masks else [],
         text,
         reverse,
         _precision(),
@@ -131,34 +146,36 @@ def scan(
 # To torch.compile these are constants: it must not look into how a cell is traced.
 @torch.compiler.assume_constant_result
 def _untraceable(cell: Cell) -> str | None:
-    return _traced(cell, False)[1]
+    return _traced(cell, False, False)[1]
 
 
 @torch.compiler.assume_constant_result
-def _facts(cell: Cell, all_states: bool) -> tuple[str, tuple[str, ...], bool, tuple[str, ...]]:
-    """The programs as text, the weights that the operator takes, whether it projects, and the states whose value is y."""
-    return _facts_of(cell, all_states)
+def _facts(cell: Cell, all_states: bool, masked: bool) -> _Facts:
+    """The programs as text, the weights that the operator takes, whether it projects, the states whose value is y, and the
+    masks."""
+    return _facts_of(cell, all_states, masked)
 
 
 @cache
-def _traced(cell: Cell, all_states: bool) -> tuple[CellPrograms | None, str | None]:
+def _traced(cell: Cell, all_states: bool, masked: bool) -> tuple[CellPrograms | None, str | None]:
     """The programs of a cell, or why there are none."""
     # A trace computes nothing, and must not be noted by whoever is tracing the call.
     with _disable_current_modes():
         try:
-            return programs_of(cell, all_states), None
+            return programs_of(cell, all_states, masked), None
         except TraceError as error:
             return None, str(error).rstrip(".")
 
 
 @cache
-def _facts_of(cell: Cell, all_states: bool) -> tuple[str, tuple[str, ...], bool, tuple[str, ...]]:
-    programs = _traced(cell, all_states)[0]
+def _facts_of(cell: Cell, all_states: bool, masked: bool) -> _Facts:
+    programs = _traced(cell, all_states, masked)[0]
     assert programs is not None
     text = programs.to_text()
     with _lock:
         _cells[text] = cell
-    return text, tuple(operators.compiled(text).weights), programs.projected, tuple(programs.y_states)
+    names = tuple(operators.compiled(text).weights)
+    return text, names, programs.projected, tuple(programs.y_states), tuple(name for name, _, _ in programs.masks)
 
 
 def _precision() -> int:
@@ -172,9 +189,9 @@ def _matmul_precision() -> int:
     return _PRECISIONS[torch.get_float32_matmul_precision()]
 
 
-def _fresh(cell: Cell, like: Tensor) -> Tensor:
+def _fresh(cell: Cell, like: Tensor, fresh: State | None) -> Tensor:
     """The state after a reset, (S)."""
-    return torch.cat([s.squeeze(0) for s in cell.initial_state(1, like)])
+    return torch.cat([s.squeeze(0).to(like.dtype) for s in fresh or cell.initial_state(1, like)])
 
 
 def _beyond_the_core(leaves: Sequence[Tensor]) -> bool:
@@ -193,29 +210,46 @@ def _plain(leaves: Sequence[Tensor]) -> bool:
 
 
 def _save(ctx: Any, inputs: tuple, output: tuple) -> None:
-    x, weights, state, fresh, lengths, reset, text, reverse, precision, _ = inputs
+    x, weights, state, fresh, lengths, reset, masks, text, reverse, precision, _ = inputs
     y, _, states, rows, kept = output
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(rows, kept)
-    ctx.facts = (text, reverse, precision)
-    ctx.save_for_backward(x, state, fresh, lengths, reset, y, states, rows, kept, *weights)
+    ctx.facts = (text, reverse, precision, len(masks))
+    ctx.save_for_backward(x, state, fresh, lengths, reset, y, states, rows, kept, *masks, *weights)
 
 
 def _backward(ctx: Any, dy: Tensor | None, dlast: Tensor | None, dstates: Tensor | None, *_: Any) -> tuple:
-    x, state, fresh, lengths, reset, y, states, rows, kept, *weights = ctx.saved_tensors
-    text, reverse, precision = ctx.facts
+    x, state, fresh, lengths, reset, y, states, rows, kept, *others = ctx.saved_tensors
+    text, reverse, precision, mask_count = ctx.facts
+    masks, weights = others[:mask_count], others[mask_count:]
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-        dx, dstate, dweights = _differentiable_backward(
-            text, reverse, dy, dlast, dstates, x, weights, state, lengths, reset
+        dx, dstate, dfresh, dweights = _differentiable_backward(
+            text, reverse, dy, dlast, dstates, x, weights, state, fresh, lengths, reset, masks
         )
     else:
         if lengths is not None:
             width = y.shape[-1]
             y, states = rows[:, :width], rows[:, width:]
-        dx, dstate, dweights = torch.ops.elman.scan_backward(
-            dy, dlast, dstates, x, weights, state, fresh, lengths, reset, y, states, kept, text, reverse, precision
+        dx, dstate, dfresh, dweights = torch.ops.elman.scan_backward(
+            dy,
+            dlast,
+            dstates,
+            x,
+            weights,
+            state,
+            fresh,
+            lengths,
+            reset,
+            masks,
+            y,
+            states,
+            kept,
+            text,
+            reverse,
+            precision,
         )
-    return dx, list(dweights), dstate, None, None, None, None, None, None, None
+    none = [None] * mask_count
+    return dx, list(dweights), dstate, None if fresh is None else dfresh, None, None, none, None, None, None, None
 
 
 def _differentiable_backward(
@@ -227,9 +261,11 @@ def _differentiable_backward(
     x: Tensor,
     weights: Sequence[Tensor],
     state: Tensor,
+    fresh: Tensor | None,
     lengths: Tensor | None,
     reset: Tensor | None,
-) -> tuple[Tensor | None, Tensor | None, list[Tensor | None]]:
+    masks: Sequence[Tensor],
+) -> tuple[Tensor | None, Tensor | None, Tensor | None, list[Tensor | None]]:
     """The same gradients by the reference engine, with a graph of their own: for second derivatives."""
     cell = _cells.get(text)
     if cell is None:
@@ -240,8 +276,20 @@ def _differentiable_backward(
     programs = operators.compiled(text)
     named = dict(zip(programs.weights, weights, strict=True))
     source: Any = cell if programs.programs.projected else _Projected(cell)
-    own = cell.state_type(*state.split(list(cell.state_sizes), dim=1))
-    results = reference.scan(source, named, x, own, lengths, reset, reverse=reverse, all_states=True)
+    sizes = list(cell.state_sizes)
+    own = cell.state_type(*state.split(sizes, dim=1))
+    results = reference.scan(
+        source,
+        named,
+        x,
+        own,
+        lengths,
+        reset,
+        masks={name: mask for (name, _, _), mask in zip(programs.programs.masks, masks, strict=True)},
+        fresh=None if fresh is None else cell.state_type(*fresh.unsqueeze(0).split(sizes, dim=1)),
+        reverse=reverse,
+        all_states=True,
+    )
     y, last, sequences = results  # type: ignore[misc]
     outputs: list[Tensor] = [y, torch.cat(last, dim=1)]
     others = [s for name, s in zip(own._fields, sequences, strict=True) if name not in programs.programs.y_states]
@@ -250,7 +298,7 @@ def _differentiable_backward(
         outputs.append(torch.cat(others, dim=2))
         gradients.append(dstates)
     wanted = [(output, gradient) for output, gradient in zip(outputs, gradients, strict=True) if gradient is not None]
-    inputs = [x, state, *weights]
+    inputs = [x, state, *([] if fresh is None else [fresh]), *weights]
     needed = [leaf for leaf in inputs if leaf.requires_grad]
     found = torch.autograd.grad(
         [output for output, _ in wanted],
@@ -260,8 +308,8 @@ def _differentiable_backward(
         allow_unused=True,
     )
     by_leaf = iter(found)
-    dx, dstate, *dweights = [next(by_leaf) if leaf.requires_grad else None for leaf in inputs]
-    return dx, dstate, dweights
+    dx, dstate, *dothers = [next(by_leaf) if leaf.requires_grad else None for leaf in inputs]
+    return dx, dstate, None if fresh is None else dothers[0], dothers if fresh is None else dothers[1:]
 
 
 class _Projected:

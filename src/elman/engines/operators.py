@@ -20,13 +20,13 @@ from elman.programs import CellPrograms
 _Results = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 LIBRARY = torch.library.Library("elman", "DEF")
 LIBRARY.define(
-    "scan(Tensor x, Tensor[] weights, Tensor state, Tensor? fresh, Tensor? lengths, Tensor? reset, str programs, "
-    "bool reverse, int precision, bool keep) -> (Tensor y, Tensor last, Tensor states, Tensor rows, Tensor kept)"
+    "scan(Tensor x, Tensor[] weights, Tensor state, Tensor? fresh, Tensor? lengths, Tensor? reset, Tensor[] masks, "
+    "str programs, bool reverse, int precision, bool keep) -> (Tensor y, Tensor last, Tensor states, Tensor rows, Tensor kept)"
 )
 LIBRARY.define(
     "scan_backward(Tensor? dy, Tensor? dlast, Tensor? dstates, Tensor x, Tensor[] weights, Tensor state, Tensor? fresh, "
-    "Tensor? lengths, Tensor? reset, Tensor rows_y, Tensor rows_states, Tensor kept, str programs, bool reverse, "
-    "int precision) -> (Tensor dx, Tensor dstate, Tensor[] dweights)"
+    "Tensor? lengths, Tensor? reset, Tensor[] masks, Tensor rows_y, Tensor rows_states, Tensor kept, str programs, "
+    "bool reverse, int precision) -> (Tensor dx, Tensor dstate, Tensor dfresh, Tensor[] dweights)"
 )
 
 
@@ -37,6 +37,7 @@ def scan(
     fresh: Tensor | None,
     lengths: Tensor | None,
     reset: Tensor | None,
+    masks: Sequence[Tensor],
     programs: str,
     reverse: bool,
     precision: int,
@@ -47,12 +48,13 @@ def scan(
     x       (T, B, D), or u (T, B, G) if the cell projects otherwise than by its `weight_ih`
     state   (B, S)
     fresh   (S) the state after a reset; None is zero
+    masks   (T, B, size) or (B, size) each, in the order of the programs
     keep    whether a backward pass, or somebody who wants all states, will read what is kept
 
     Gives y (T, B, H), last (B, S), states (T, B, S'), rows (N, H + S'), kept (N, K) for N valid steps in all. The
     last three have no rows unless they are needed.
     """
-    call = Call(x, weights, state, fresh, lengths, reset, programs, reverse, precision)
+    call = Call(x, weights, state, fresh, lengths, reset, masks, programs, reverse, precision)
     plan, layout, (steps, batch) = call.plan, call.layout, x.shape[:2]
     if layout.rows == 0:
         y, _, *others = (result.zero_() for result in _results(x, state, lengths, plan, keep, 0))
@@ -66,7 +68,7 @@ def scan(
         y, states = rows[:, : plan.y_width], rows[:, plan.y_width :]
     kept = empty(x, layout.rows if keep else 0, plan.kept_width)
 
-    arrays = {"u": Array(call.project()), "y": Array(y), "kept": Array(kept)}
+    arrays = {"u": Array(call.project()), "y": Array(y), "kept": Array(kept), **call.masks}
     finals: dict[str, Tensor] = {}
     column = 0
     for name, width in plan.states:
@@ -106,6 +108,7 @@ def _scan_fake(
     fresh: Tensor | None,  # noqa: ARG001
     lengths: Tensor | None,
     reset: Tensor | None,  # noqa: ARG001
+    masks: Sequence[Tensor],  # noqa: ARG001
     programs: str,
     reverse: bool,  # noqa: ARG001
     precision: int,  # noqa: ARG001
@@ -144,27 +147,29 @@ def scan_backward(
     fresh: Tensor | None,
     lengths: Tensor | None,
     reset: Tensor | None,
+    masks: Sequence[Tensor],
     rows_y: Tensor,
     rows_states: Tensor,
     kept: Tensor,
     programs: str,
     reverse: bool,
     precision: int,
-) -> tuple[Tensor, Tensor, list[Tensor]]:
+) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
     """Gradients of `scan` for those of its results; `rows_y` and `rows_states` are y and states, as packed rows if there are
-    lengths. Gives the gradients of x, state and the weights."""
-    call = Call(x, weights, state, fresh, lengths, reset, programs, reverse, precision)
+    lengths. Gives the gradients of x, state, fresh and the weights."""
+    call = Call(x, weights, state, fresh, lengths, reset, masks, programs, reverse, precision)
     plan, layout = call.plan, call.layout
     given = {"dy": dy, "dlast": dlast, "dstates": dstates, "rows_y": rows_y, "rows_states": rows_states, "kept": kept}
     _check_gradients(call, given, x, lengths is not None)
     if layout.rows == 0:
         dstate = torch.zeros_like(state) if dlast is None else dlast.clone()
-        return torch.zeros_like(x), dstate, [torch.zeros_like(weight) for weight in weights]
+        return torch.zeros_like(x), dstate, state.new_zeros(state.shape[1]), [torch.zeros_like(w) for w in weights]
     y, states = rows_y.flatten(0, -2), rows_states.flatten(0, -2)
     if dy is None:
         dy = x.new_zeros(*x.shape[:2], plan.y_width)
     du = empty(x, layout.rows, plan.u_width)
-    arrays = {"dy": Array(layout.gather(dy).contiguous()), "kept": Array(kept), "du": Array(du)}
+    arrays = {"dy": Array(layout.gather(dy).contiguous()), "kept": Array(kept), "du": Array(du), **call.masks}
+    dfresh = state.new_zeros(state.shape[1])
     gradients = {"du": du}
     for product in plan.products:
         if product.gradient not in gradients:
@@ -193,7 +198,7 @@ def scan_backward(
         first += width
         finals[name] = carried.clone()
         arrays[f"carried {name}"] = Array(None, carried)
-        arrays[f"dcarry {name} out"] = Array(None, final=finals[name])
+        arrays[f"dcarry {name} out"] = Array(None, final=finals[name], cut=dfresh[first - width : first])
     sums = x.new_zeros(plan.backward.accumulators)
     call.run(call.compiled.backward, plan.backward, arrays, backwards=True, accumulators=sums)
 
@@ -201,7 +206,9 @@ def scan_backward(
     befores: dict[str, Tensor] = {}
     for product in plan.products:
         source = call.product_source(product, sequences, kept, befores)
-        call.add_product(dweights, product.weight, product.first, gradients[product.gradient], source)
+        call.add_product(
+            dweights, product.weight, product.first, gradients[product.gradient], source, product.transposed
+        )
     dx_rows = du
     if plan.projected:
         call.add_product(dweights, "weight_ih", 0, du, [(0, layout.rows, call.x_rows, 0)])
@@ -210,7 +217,7 @@ def scan_backward(
     dx = layout.scatter(dx_rows)
     dstate = layout.unsort(torch.cat([finals[name] for name, _ in plan.states], dim=1))
     found = [torch.zeros_like(call.weights[name]) if d is None else d for name, d in dweights.items()]
-    return dx, dstate, found
+    return dx, dstate, dfresh, found
 
 
 def _add_sums(plan: CellPrograms, sums: Tensor, dweights: dict[str, Tensor | None], weights: dict[str, Tensor]) -> None:
@@ -219,7 +226,11 @@ def _add_sums(plan: CellPrograms, sums: Tensor, dweights: dict[str, Tensor | Non
         target = dweights[part.weight]
         if target is None:
             target = dweights[part.weight] = torch.zeros_like(weights[part.weight])
-        target[part.column : part.column + part.width] += sums[part.accumulator : part.accumulator + part.width]
+        added = sums[part.accumulator : part.accumulator + part.width]
+        if part.of_number:
+            target[part.column] += added.sum()
+        else:
+            target[part.column : part.column + part.width] += added
 
 
 def _check_gradients(call: Call, given: dict[str, Tensor | None], x: Tensor, packed: bool) -> None:
@@ -248,8 +259,9 @@ def _scan_backward_fake(
     weights: Sequence[Tensor],
     state: Tensor,
     *rest: object,  # noqa: ARG001
-) -> tuple[Tensor, Tensor, list[Tensor]]:
-    return torch.empty_like(x), torch.empty_like(state), [torch.empty_like(weight) for weight in weights]
+) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+    dweights = [torch.empty_like(weight) for weight in weights]
+    return torch.empty_like(x), torch.empty_like(state), state.new_empty(state.shape[1]), dweights
 
 
 LIBRARY.impl("scan", scan, "CPU")

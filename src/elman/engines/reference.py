@@ -19,12 +19,15 @@ def scan(
     reset_TB: Bool[Tensor, "T B"] | None = None,
     *,
     masks: Masks | None = None,
+    fresh: State | None = None,
     reverse: bool = False,
     all_states: bool = False,
 ) -> tuple[Float[Tensor, "T B H"], State] | tuple[Float[Tensor, "T B H"], State, State]:
     """Fold `cell.advance` over time: see `elman.engines.scan` for the meaning of each argument."""
     if reverse:
-        return in_reverse(scan, cell, weights, x_TBD, state, lengths_B, reset_TB, masks=masks, all_states=all_states)
+        return in_reverse(
+            scan, cell, weights, x_TBD, state, lengths_B, reset_TB, masks=masks, fresh=fresh, all_states=all_states
+        )
     steps, batch = x_TBD.shape[:2]
     valid_TB1 = None
     if lengths_B is not None:
@@ -37,7 +40,8 @@ def scan(
         none = x_TBD.new_zeros(0, batch, cell.output_size)
         return (none, state, map_state(lambda s: s.new_zeros(0, *s.shape), state)) if all_states else (none, state)
 
-    fresh = cell.initial_state(batch, like=next(iter(weights.values())))
+    if fresh is None:
+        fresh = cell.initial_state(1, like=next(iter(weights.values())))
     each_step = {name: mask for name, mask in (masks or {}).items() if mask.dim() == 3}
     given = {**weights, **(masks or {})}
     outputs, states = [], []

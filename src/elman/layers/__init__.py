@@ -1,17 +1,25 @@
-"""Recurrent layers: the drop-ins for `torch.nn`, and what they are made of."""
+"""Recurrent layers: the drop-ins for `torch.nn`, layers of any cell, and what they are made of."""
 
-from elman.layers.dropout import Dropout, dropout
-from elman.layers.recurrent import LayerState, RecurrentLayers
-from elman.layers.rnn import CELL_NAMES, GRU, LSTM, RNN, layers_of
+from elman.layers.conv import ConvLSTM
+from elman.layers.dropout import Dropout, draw_mask, dropout
+from elman.layers.named import layer_options, read_layer_options
+from elman.layers.recurrent import RecurrentLayers
+from elman.layers.rnn import CELL_NAMES, GRU, LSTM, RNN, Recurrent, layers_of
+from elman.layers.state import LayerState
 
 __all__ = [
     "CELL_NAMES",
     "GRU",
     "LSTM",
     "RNN",
+    "ConvLSTM",
     "Dropout",
     "LayerState",
+    "Recurrent",
     "RecurrentLayers",
+    "draw_mask",
     "dropout",
+    "layer_options",
     "layers_of",
+    "read_layer_options",
 ]

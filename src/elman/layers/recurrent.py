@@ -1,34 +1,43 @@
-"""Recurrent layers over any cell: layers, directions, dropout between layers, every layout that `torch.nn` takes.
+"""Recurrent layers over any cell: layers, directions, what joins them, what training drops, and what they start from.
 
-The public classes (`elman.RNN`, `LSTM`, `GRU`) only choose the cell and the form of the state.
+The public classes (`elman.RNN`, `LSTM`, `GRU`, `Recurrent`) only choose the cell.
 """
 
-import math
-import warnings
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
 from elman import engines
 from elman.axes import Bool, Float, Int, Tensor
 from elman.cells import Cell, State, check_size, map_state
 from elman.engines import Engine
 from elman.errors import OptionError, ShapeError
+from elman.layers import initialise, options
+from elman.layers.connections import connect, initialise_connection
+from elman.layers.dropout import draw_mask
 from elman.layers.dropout import dropout as drop_units
-
-LayerState = tuple[Tensor, ...]
+from elman.layers.layout import check_dtype, read_input
+from elman.layers.plan import Shapes, plan_layers
+from elman.layers.state import LayerState, StateForm
 
 
 class RecurrentLayers(nn.Module):
-    """`num_layers` layers of one cell, forwards or in both directions; the state is a tuple of (L, B, size).
+    """`num_layers` layers of one cell: see `elman.layers.rnn` for each argument, and what a call takes and gives.
 
     Parameters have `torch.nn`'s names: `weight_ih_l{k}`, `weight_hh_l{k}`, `bias_ih_l{k}`, `bias_hh_l{k}`, `weight_hr_l{k}`,
-    with `_reverse` behind them for the backward direction. Initialiser: all uniform in ±1/√H, drawn in that order, so
-    that the same seed gives the same weights as `torch.nn`.
+    with `_reverse` behind them for the backward direction of a bidirectional layer; so have all others of a cell. Initial
+    states that are learnt are `initial_{state}_l{k}`; for the parameters of connections see `elman.layers.connections`.
+
+    Initialiser: what the cell says, in the order of torch.nn, so that for plain layers the same seed gives the same weights,
+    and the preset on top; initial states as the cell's own, which is zero; at last the connections.
     """
+
+    # Where an option of the cell goes by another name here.
+    _shown_as: ClassVar[Mapping[str, str]] = {}
 
     def __init__(
         self,
@@ -38,7 +47,17 @@ class RecurrentLayers(nn.Module):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        widths: int | Sequence[int] | None = None,
         *,
+        merge: str = "concat",
+        reverse: bool = False,
+        connections: str = "plain",
+        locked_dropout: bool = False,
+        weight_drop: float = 0.0,
+        learn_initial_state: bool = False,
+        init: str | initialise.Preset = "uniform",
+        forget_bias: float | None = None,
+        chrono: float | None = None,
         recompute: bool = False,
         engine: Engine | str = Engine.AUTO,
         device: torch.device | str | None = None,
@@ -47,33 +66,51 @@ class RecurrentLayers(nn.Module):
         super().__init__()
         check_size("input_size", input_size)
         check_size("num_layers", num_layers)
-        if not (isinstance(dropout, (int, float)) and not isinstance(dropout, bool) and 0 <= dropout <= 1):
-            raise OptionError(f"dropout={dropout!r} must be a probability, a number from 0 to 1.")
-        if dropout and num_layers == 1:
-            warnings.warn(
-                f"dropout={dropout} acts between layers and there is one: give num_layers greater than 1, or no dropout.",
-                stacklevel=3,
-            )
-        self.cell = cell
+        options.check_probabilities(dropout=dropout, weight_drop=weight_drop)
+        options.check_dropout(dropout, num_layers)
+        options.check_directions(bidirectional, reverse, merge)
+        options.check_connections(connections)
+        options.check_memory(forget_bias, chrono)
+        each = options.layer_widths(cell.hidden_size if widths is None else widths, num_layers)
         self.input_size = input_size
-        self.hidden_size = cell.hidden_size
+        self.hidden_size = tuple(each) if isinstance(widths, (list, tuple)) else each[0]
         self.num_layers = num_layers
         self.bias = cell.bias
         self.batch_first = batch_first
         self.dropout = float(dropout)
         self.bidirectional = bidirectional
+        self.merge = merge
+        self.reverse = reverse
+        self.connections = connections
+        self.locked_dropout = locked_dropout
+        self.weight_drop = float(weight_drop)
+        self.learn_initial_state = learn_initial_state
+        self.init = init
+        self.forget_bias = forget_bias
+        self.chrono = chrono
         self.recompute = recompute
         self._wanted_engine = engine
 
-        directions = 2 if bidirectional else 1
-        for layer in range(num_layers):
-            width = input_size if layer == 0 else cell.output_size * directions
-            for direction in range(directions):
-                for name, shape in cell.weight_shapes(width).items():
-                    value = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-                    self.register_parameter(name + _suffix(layer, direction), value)
+        directions = 1 + bidirectional
+        self._plans = list(plan_layers(cell, input_size, each, directions if merge == "concat" else 1, connections))
+        self.cells = [plan.cell for plan in self._plans]
+        self.cell = self.cells[0]
+        sizes_differ = len({own.state_sizes for own in self.cells}) > 1
+        self._state_form = StateForm(self.cells, directions, isinstance(widths, (list, tuple)) or sizes_differ)
+        if weight_drop and not any(map(_is_recurrent, self._plans[0].weights)):
+            raise OptionError(
+                f"weight_drop={weight_drop}: the cell {cell.name!r} has no recurrent weights. Leave it out."
+            )
+
+        for layer, direction in self._places():
+            plan = self._plans[layer]
+            shapes = plan.weights | (plan.initial_state if learn_initial_state else {})
+            self._register(shapes, _suffix(layer, direction), device, dtype)
+        for layer, plan in enumerate(self._plans):
+            self._register(plan.connection, _suffix(layer, 0), device, dtype)
         self.reset_parameters()
-        engines.resolve(engine, cell, next(self.parameters()))
+        for own in self.cells:
+            engines.resolve(engine, own, next(self.parameters()))
 
     @property
     def engine(self) -> Engine:
@@ -81,24 +118,61 @@ class RecurrentLayers(nn.Module):
         return engines.resolve(self._wanted_engine, self.cell, next(self.parameters()))
 
     @property
+    def output_size(self) -> int:
+        """The size of an output: what the last layer gives, both directions together."""
+        return self._plans[-1].output_size
+
+    @property
     def all_weights(self) -> list[list[nn.Parameter]]:
-        """The parameters, a list for each layer and direction, as in `torch.nn`."""
+        """The parameters of the cells, a list for each layer and direction, as in `torch.nn`."""
         return [list(self._weights(layer, direction).values()) for layer, direction in self._places()]
 
+    @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draw all parameters anew, uniform in ±1/√H."""
-        bound = 1 / math.sqrt(self.hidden_size)
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -bound, bound)
+        """Draw all parameters anew. Raises `OptionError` for a preset that the cell has no place for."""
+        preset = initialise.preset(self.init)
+        for layer, direction in self._places():
+            cell, weights = self.cells[layer], self._weights(layer, direction)
+            cell.initialise(weights)
+            preset(cell, weights)
+            if self.forget_bias is not None:
+                initialise.forget_bias(cell, weights, self.forget_bias)
+            if self.chrono is not None:
+                initialise.chrono(cell, weights, self.chrono)
+            if self.learn_initial_state:
+                zero = cell.initial_state(1, like=next(iter(weights.values())))
+                for parameter, value in zip(self._learnt_state(layer, direction), zero, strict=True):
+                    parameter.copy_(value.squeeze(0))
+        for layer in range(self.num_layers):
+            initialise_connection(self._connection(layer))
 
     def flatten_parameters(self) -> None:
         """Nothing to do: kept so that code written for `torch.nn` runs."""
 
     def initial_state(self, batch: int) -> LayerState:
-        """The state before the first step: a zero (L, B, size) for each state of the cell."""
-        like = next(self.parameters())
-        places = len(list(self._places()))
-        return tuple(s.unsqueeze(0).repeat(places, 1, 1) for s in self.cell.initial_state(batch, like))
+        """The state before the first step, for each state of the cell: zero, or what was learnt."""
+        return self._state_form.join(self._initial_states(batch))
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: Any = None,
+        *,
+        lengths: Tensor | Sequence[int] | None = None,
+        reset: Tensor | None = None,
+        return_all_states: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Any:
+        names = self.cell.state_type._fields
+        if hx is not None and len(names) > 1 and isinstance(hx, Tensor):
+            raise ShapeError(f"the state of this layer is a tuple ({', '.join(names)}): one tensor was given.")
+        if hx is not None and len(names) == 1:
+            if not self._state_form.by_layer and not isinstance(hx, Tensor):
+                raise ShapeError(f"the state of this layer is one tensor {names[0]}: {type(hx).__name__} was given.")
+            hx = (hx,)
+        y, last, states = self.run(input, hx, lengths, reset, return_all_states, generator)
+        final = last if len(names) > 1 else last[0]
+        return (y, final, states) if return_all_states else (y, final)
 
     def run(
         self,
@@ -107,78 +181,105 @@ class RecurrentLayers(nn.Module):
         lengths: Tensor | Sequence[int] | None = None,
         reset: Tensor | None = None,
         return_all_states: bool = False,
+        generator: torch.Generator | None = None,
     ) -> tuple[Tensor | PackedSequence, LayerState, list[State]]:
-        """Any layout in, the same layout out; the state is a tuple of (L, B, size), or (L, size) if x is unbatched.
+        """Any layout in, the same layout out; the state is always a tuple with an entry for each state of the cell.
 
         The third result is empty, or every layer's states after every step, in the layout of the outputs.
         """
-        packed = x if isinstance(x, PackedSequence) else None
-        if isinstance(x, PackedSequence):
-            if lengths is not None:
-                raise ShapeError("lengths= was given with a PackedSequence, which has its own: leave lengths out.")
-            batched = True
-            x_TBD, lengths = pad_packed_sequence(x)
-        else:
-            if not isinstance(x, Tensor):
-                raise ShapeError(f"the input is a {type(x).__name__}: give a torch.Tensor or a PackedSequence.")
-            batched = x.dim() == 3
-            x_TBD = self._time_major(x)
-        self._check_input(x_TBD)
+        x_TBD, layout = read_input(x, lengths, self.batch_first, self.input_size)
+        like = next(self.parameters())
+        check_dtype("the input", x_TBD, like.dtype)
+        options.check_generator(generator, like)
         batch = x_TBD.shape[1]
-
-        lengths_B = None if lengths is None else _check_lengths(lengths, x_TBD)
-        reset_TB = None if reset is None else self._check_reset(reset, x_TBD, batched, packed is not None)
-        state_LB = self.initial_state(batch) if state is None else self._check_state(state, batch, batched)
-
-        all_states: list[State] = []
-        y_TBH, last = self._run_time_major(
-            x_TBD, state_LB, lengths_B, reset_TB, all_states if return_all_states else None
+        reset_TB = None if reset is None else layout.read_reset(reset, x_TBD)
+        before = (
+            self._initial_states(batch)
+            if state is None
+            else self._state_form.split(state, batch, layout.batched, like.dtype)
         )
+        all_states: list[State] | None = [] if return_all_states else None
+        y_TBH, last = self._run_layers(x_TBD, before, layout.lengths_B, reset_TB, all_states, generator)
+        states = [map_state(layout.restore, after) for after in all_states or []]
+        return layout.restore(y_TBH), self._state_form.join(last, layout.batched), states
 
-        def in_layout(sequence_TBH: Tensor) -> Any:
-            if packed is not None:
-                return _repack(sequence_TBH, lengths_B, packed)
-            if not batched:
-                return sequence_TBH.squeeze(1)
-            return sequence_TBH.transpose(0, 1) if self.batch_first else sequence_TBH
-
-        states = [map_state(in_layout, state) for state in all_states]
-        return in_layout(y_TBH), last if batched else tuple(s.squeeze(1) for s in last), states
-
-    def _run_time_major(
+    def _run_layers(
         self,
         x_TBD: Float[Tensor, "T B D"],
-        state: LayerState,
+        before: list[State],
         lengths_B: Int[Tensor, "B"] | None,
         reset_TB: Bool[Tensor, "T B"] | None,
         all_states: list[State] | None,
-    ) -> tuple[Float[Tensor, "T B H"], LayerState]:
+        generator: torch.Generator | None,
+    ) -> tuple[Float[Tensor, "T B H"], list[State]]:
+        if lengths_B is not None and self.connections in {"residual", "highway"}:
+            # What goes past a layer must be zero beyond a row's length, as what comes out of it is.
+            times_T1 = torch.arange(x_TBD.shape[0], device=x_TBD.device).unsqueeze(1)
+            x_TBD = torch.where((times_T1 < lengths_B).unsqueeze(-1), x_TBD, 0)
         last: list[State] = []
-        outputs: list[Tensor] = []
-        for index, (layer, direction) in enumerate(self._places()):
-            if direction == 0 and layer > 0:
-                x_TBD = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
-                x_TBD = drop_units(x_TBD, self.dropout, self.training)
-            if direction == 0:
-                outputs = []
-            y_TBH, after, *every = engines.scan(
-                self.cell,
-                self._weights(layer, direction),
-                x_TBD,
-                self.cell.state_type(*(s[index] for s in state)),
-                lengths_B,
-                reset_TB,
-                engine=self._wanted_engine,
-                reverse=direction == 1,
-                all_states=all_states is not None,
-                recompute=self.recompute,
-            )
-            outputs.append(y_TBH)
-            last.append(after)
-            if all_states is not None:
-                all_states += every
-        y_TBH = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
-        return y_TBH, tuple(map_state(lambda *places: torch.stack(places), *last))
+        places = iter(before)
+        for layer in range(self.num_layers):
+            read_TBD = x_TBD
+            if layer > 0:
+                read_TBD = drop_units(x_TBD, self.dropout, self.training, generator, self.locked_dropout)
+            outputs = []
+            for direction in range(1 + self.bidirectional):
+                y_TBH, after, *every = self._run_place(
+                    layer, direction, read_TBD, next(places), lengths_B, reset_TB, all_states is not None, generator
+                )
+                outputs.append(y_TBH)
+                last.append(after)
+                if all_states is not None:
+                    all_states += every
+            merged_TBH = _merge(outputs, self.merge)
+            y_TBH = connect(self.connections, self._connection(layer), x_TBD, merged_TBH)
+            x_TBD = torch.cat([x_TBD, y_TBH], dim=-1) if self.connections == "dense" else y_TBH
+        return y_TBH, last
+
+    def _run_place(
+        self,
+        layer: int,
+        direction: int,
+        x_TBD: Float[Tensor, "T B D"],
+        before: State,
+        lengths_B: Int[Tensor, "B"] | None,
+        reset_TB: Bool[Tensor, "T B"] | None,
+        all_states: bool,
+        generator: torch.Generator | None,
+    ) -> tuple:
+        """One layer in one direction. In training all that it drops is drawn here, in an order that never changes."""
+        cell = self.cells[layer]
+        weights: dict[str, Tensor] = dict(self._weights(layer, direction))
+        masks = {}
+        if self.training:
+            steps, batch = x_TBD.shape[:2]
+            x_TBD = drop_units(x_TBD, cell.variational_dropout, generator=generator, locked=True)
+            for name, mask in self._plans[layer].masks.items():
+                shape = (steps, batch, mask.size) if mask.every_step else (batch, mask.size)
+                masks[name] = draw_mask(shape, mask.zero, before[0], generator, mask.scaled)
+            for name in filter(_is_recurrent, weights):
+                weights[name] = drop_units(weights[name], self.weight_drop, generator=generator)
+        fresh = None
+        if self.learn_initial_state:
+            fresh = cell.state_type(*(value.unsqueeze(0) for value in self._learnt_state(layer, direction)))
+        return engines.scan(
+            cell,
+            weights,
+            x_TBD,
+            before,
+            lengths_B,
+            reset_TB,
+            masks=masks,
+            fresh=fresh,
+            engine=self._wanted_engine,
+            reverse=self.reverse or direction == 1,
+            all_states=all_states,
+            recompute=self.recompute,
+        )
+
+    def _register(self, shapes: Shapes, suffix: str, device: Any, dtype: torch.dtype | None) -> None:
+        for name, shape in shapes.items():
+            self.register_parameter(name + suffix, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
 
     def _places(self) -> Iterator[tuple[int, int]]:
         """(layer, direction) in the order of the state's first axis: layer-major."""
@@ -186,61 +287,26 @@ class RecurrentLayers(nn.Module):
 
     def _weights(self, layer: int, direction: int) -> dict[str, nn.Parameter]:
         suffix = _suffix(layer, direction)
-        return {name: getattr(self, name + suffix) for name in self.cell.weight_shapes(1)}
+        return {name: getattr(self, name + suffix) for name in self._plans[layer].weights}
 
-    def _time_major(self, x: Tensor) -> Float[Tensor, "T B D"]:
-        layout = "(B, T, D)" if self.batch_first else "(T, B, D)"
-        if x.dim() not in (2, 3):
-            raise ShapeError(f"the input has shape {tuple(x.shape)}: give {layout}, or (T, D) for one sequence.")
-        if x.dim() == 2:
-            return x.unsqueeze(1)
-        return x.transpose(0, 1) if self.batch_first else x
+    def _connection(self, layer: int) -> dict[str, nn.Parameter]:
+        suffix = _suffix(layer, 0)
+        return {name: getattr(self, name + suffix) for name in self._plans[layer].connection}
 
-    def _check_input(self, x_TBD: Tensor) -> None:
-        if x_TBD.shape[-1] != self.input_size:
-            raise ShapeError(
-                f"the input has {x_TBD.shape[-1]} features a step (read as T, B, D = {tuple(x_TBD.shape)}), "
-                f"but input_size is {self.input_size}."
+    def _learnt_state(self, layer: int, direction: int) -> list[nn.Parameter]:
+        suffix = _suffix(layer, direction)
+        return [getattr(self, name + suffix) for name in self._plans[layer].initial_state]
+
+    def _initial_states(self, batch: int) -> list[State]:
+        if not self.learn_initial_state:
+            like = next(self.parameters())
+            return [self.cells[layer].initial_state(batch, like) for layer, _ in self._places()]
+        return [
+            self.cells[layer].state_type(
+                *(s.unsqueeze(0).repeat(batch, 1) for s in self._learnt_state(layer, direction))
             )
-        self._check_dtype("the input", x_TBD)
-
-    def _check_dtype(self, what: str, array: Tensor) -> None:
-        wanted = next(self.parameters()).dtype
-        # Under autocast the layer before may have given a half.
-        if array.dtype != wanted and not torch.is_autocast_enabled(array.device.type):
-            raise ShapeError(
-                f"{what} has dtype {array.dtype}, the weights have {wanted}: convert one of them, "
-                f"for example by .to({wanted})."
-            )
-
-    def _check_reset(self, reset: Tensor, x_TBD: Tensor, batched: bool, packed: bool) -> Bool[Tensor, "T B"]:
-        swapped = self.batch_first and batched and not packed
-        steps, batch = x_TBD.shape[:2]
-        if not isinstance(reset, Tensor):
-            raise ShapeError(f"reset is a {type(reset).__name__}: give a tensor of dtype torch.bool, a flag a step.")
-        expected = (steps,) if not batched else (batch, steps) if swapped else (steps, batch)
-        if tuple(reset.shape) != expected or reset.dtype != torch.bool:
-            raise ShapeError(
-                f"reset has shape {tuple(reset.shape)} and dtype {reset.dtype}: give one flag a step, "
-                f"shape {expected} and dtype torch.bool."
-            )
-        reset = reset.to(x_TBD.device)
-        return reset.unsqueeze(1) if not batched else reset.t() if swapped else reset
-
-    def _check_state(self, state: LayerState, batch: int, batched: bool) -> LayerState:
-        places = self.num_layers * (1 + self.bidirectional)
-        names, sizes = self.cell.state_type._fields, self.cell.state_sizes
-        if len(state) != len(sizes):
-            raise ShapeError(f"the state has {len(state)} arrays: the cell {self.cell.name!r} has {', '.join(names)}.")
-        for name, size, array in zip(names, sizes, state, strict=True):
-            expected = (places, batch, size) if batched else (places, size)
-            if tuple(array.shape) != expected:
-                raise ShapeError(
-                    f"the state {name} has shape {tuple(array.shape)}: give {expected}, that is "
-                    f"(layers times directions, {'batch, ' if batched else ''}size), whatever batch_first says."
-                )
-            self._check_dtype(f"the state {name}", array)
-        return tuple(state) if batched else tuple(array.unsqueeze(1) for array in state)
+            for layer, direction in self._places()
+        ]
 
     def extra_repr(self) -> str:
         shown: dict[str, Any] = {
@@ -249,8 +315,21 @@ class RecurrentLayers(nn.Module):
             "batch_first": (self.batch_first, False),
             "dropout": (self.dropout, 0.0),
             "bidirectional": (self.bidirectional, False),
-            "engine": (str(self._wanted_engine), "auto"),
+            "merge": (self.merge, "concat"),
+            "reverse": (self.reverse, False),
+            "connections": (self.connections, "plain"),
+            "locked_dropout": (self.locked_dropout, False),
+            "weight_drop": (self.weight_drop, 0.0),
+            "learn_initial_state": (self.learn_initial_state, False),
+            "init": (getattr(self.init, "__name__", self.init), "uniform"),
+            "forget_bias": (self.forget_bias, None),
+            "chrono": (self.chrono, None),
         }
+        for field in fields(self.cell):
+            if field.name not in {"hidden_size", "bias", "input_size"}:
+                name = self._shown_as.get(field.name, field.name)
+                shown[name] = (getattr(self.cell, field.name), field.default)
+        shown |= {"recompute": (self.recompute, False), "engine": (str(self._wanted_engine), "auto")}
         changed = [f"{name}={value}" for name, (value, default) in shown.items() if value != default]
         return ", ".join([str(self.input_size), str(self.hidden_size), *changed])
 
@@ -259,39 +338,11 @@ def _suffix(layer: int, direction: int) -> str:
     return f"_l{layer}" + ("_reverse" if direction else "")
 
 
-def _check_lengths(lengths: Tensor | Sequence[int], x_TBD: Tensor) -> Int[Tensor, "B"]:
-    steps, batch = x_TBD.shape[:2]
-    try:
-        lengths_B = torch.as_tensor(lengths)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise ShapeError(
-            f"lengths can't be read ({error}): give one whole number for each of the {batch} sequences."
-        ) from error
-    if not lengths_B.numel():
-        # An empty list says nothing of its kind.
-        lengths_B = lengths_B.long()
-    if tuple(lengths_B.shape) != (batch,) or lengths_B.is_floating_point() or lengths_B.dtype == torch.bool:
-        raise ShapeError(
-            f"lengths has shape {tuple(lengths_B.shape)} and dtype {lengths_B.dtype}: give one whole number "
-            f"for each of the {batch} sequences."
-        )
-    # A compiled graph can't look at values: there the native engine does it.
-    if torch.compiler.is_compiling():
-        return lengths_B.to(device=x_TBD.device, dtype=torch.long)
-    if batch and not (int(lengths_B.min()) >= 0 and int(lengths_B.max()) <= steps):
-        raise ShapeError(
-            f"lengths runs from {int(lengths_B.min())} to {int(lengths_B.max())}: each must be 0 to {steps}, "
-            "the number of steps in the input."
-        )
-    return lengths_B.to(device=x_TBD.device, dtype=torch.long)
+def _is_recurrent(name: str) -> bool:
+    return name.startswith("weight_hh")
 
 
-def _repack(y_TBH: Tensor, lengths_B: Tensor | None, like: PackedSequence) -> PackedSequence:
-    """Pack with the row order and batch sizes of `like`."""
-    assert lengths_B is not None
-    lengths_B = lengths_B.cpu()
-    if like.sorted_indices is not None:
-        y_TBH = y_TBH.index_select(1, like.sorted_indices)
-        lengths_B = lengths_B.index_select(0, like.sorted_indices.cpu())
-    data = pack_padded_sequence(y_TBH, lengths_B).data
-    return PackedSequence(data, like.batch_sizes, like.sorted_indices, like.unsorted_indices)
+def _merge(outputs: Sequence[Tensor], merge: str) -> Tensor:
+    if len(outputs) == 1:
+        return outputs[0]
+    return torch.cat(list(outputs), dim=-1) if merge == "concat" else outputs[0] + outputs[1]

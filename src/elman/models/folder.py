@@ -1,6 +1,6 @@
 """A model is a folder: `config.json`, `model.safetensors`, `tokenizer.json`. No pickle.
 
-    config.json         format_version, elman_version, task, tokenizer, network (sizes), and what training noted
+    config.json         format_version, elman_version, task, tokenizer, network (sizes and options), and what training noted
     model.safetensors   the parameters, by name; a shared one once
     tokenizer.json      in the format of Hugging Face's tokenizers
 
@@ -8,9 +8,9 @@ A folder of a newer format version is refused, and so is one whose parts are mis
 """
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 import safetensors
 import safetensors.torch
@@ -19,7 +19,7 @@ import torch
 from elman import __version__
 from elman.data.tokenizer import TextTokenizer
 from elman.engines import Engine
-from elman.errors import ElmanError, EngineError, ModelFolderError
+from elman.errors import ElmanError, EngineError, ModelFolderError, OptionError
 from elman.files import write_atomically
 from elman.models.language import LanguageConfig, LanguageModel
 
@@ -63,7 +63,7 @@ def load(folder: str | Path, engine: Engine | str = Engine.AUTO, device: str | t
     except EngineError:
         raise
     except (ElmanError, RuntimeError) as error:
-        raise ModelFolderError(f"{folder / CONFIG} describes no network that can be made: {error}.") from error
+        raise _impossible(folder, error) from error
     load_weights(model, folder / WEIGHTS)
     return model.to(device).eval()
 
@@ -118,17 +118,26 @@ def _existing(folder: Path, name: str) -> Path:
 
 
 def _network_config(folder: Path, network: dict[str, Any]) -> LanguageConfig:
-    kinds = {field.name: type(field.default) if field.name != "vocabulary" else int for field in fields(LanguageConfig)}
-    wrong = [
-        name
-        for name, kind in kinds.items()
-        if name not in network or not (type(network[name]) is kind or (kind is float and type(network[name]) is int))
-    ]
+    kinds = {name: get_origin(hint) or hint for name, hint in get_type_hints(LanguageConfig).items()}
+    # The options came later: a folder may be older.
+    wrong = [f.name for f in fields(LanguageConfig) if f.default_factory is MISSING and f.name not in network]
+    wrong += [name for name, value in network.items() if name in kinds and not _fits(kinds[name], value)]
     unknown = sorted(set(network) - set(kinds))
     if wrong or unknown:
         what = f"missing or of the wrong type: {', '.join(wrong)}" if wrong else f"unknown: {', '.join(unknown)}"
         raise ModelFolderError(f"{folder / CONFIG} is damaged: in 'network', {what}.")
-    return LanguageConfig(**network)
+    try:
+        return LanguageConfig(**network)
+    except OptionError as error:
+        raise _impossible(folder, error) from error
+
+
+def _fits(kind: type, value: Any) -> bool:
+    return type(value) is kind or (kind is float and type(value) is int)
+
+
+def _impossible(folder: Path, error: Exception) -> ModelFolderError:
+    return ModelFolderError(f"{folder / CONFIG} describes no network that can be made: {str(error).rstrip('.')}.")
 
 
 def load_weights(model: LanguageModel, path: Path) -> None:

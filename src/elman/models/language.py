@@ -3,31 +3,36 @@
     input layer      e_t = E[token_t]                            embedding, with dropout
     recurrent layers h_t, state_t = cell(e_t, state_{t-1})       dropout between layers and after the last
     output layer     P(token_{t+1} | token_1 … token_t) = softmax(V h_t + c)
-                     tied: V is E; where H isn't the embedding's size, h_t goes through a matrix P (E, H) first
+                     tied: V is E; where h_t isn't of the embedding's size, it goes through a matrix P (E, H) first
 
 A document begins with the token START, at which the state is reset: that is part of the network, so that no caller can
 carry a state from one document into the next. (Press and Wolf, arXiv 1608.05859, for tied weights.)
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
 from elman.axes import Float, Int, Tensor
+from elman.cells import as_text, read_cell_options
 from elman.data.text import Source, characters, read_documents
 from elman.data.tokenizer import START_ID, TextTokenizer
 from elman.engines import Engine
-from elman.layers import Dropout, layers_of
+from elman.layers import Dropout, layers_of, read_layer_options
 from elman.models.sampling import Sampling, generate_tokens
 from elman.models.scoring import Scores, score_tokens
 
 
 @dataclass(frozen=True)
 class LanguageConfig:
-    """The sizes of a language model: what `config.json` holds under "network"."""
+    """A language model's sizes and options: what `config.json` holds under "network".
+
+    `cell_options` are those of the cell, `layer_options` those of the layers around it: a value each by name. Raises
+    `OptionError` for a cell, an option or a value that isn't known.
+    """
 
     vocabulary: int
     cell: str = "lstm"
@@ -36,13 +41,25 @@ class LanguageConfig:
     embedding: int = 128
     dropout: float = 0.0
     tie: bool = False
+    cell_options: dict[str, Any] = field(default_factory=dict)
+    layer_options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cell_options", read_cell_options(self.cell, self.cell_options))
+        object.__setattr__(self, "layer_options", read_layer_options(self.layer_options))
+
+    @property
+    def recurrent_in_words(self) -> str:
+        """The recurrent layers in a few words: how many of which cell and size, and with which options."""
+        options = [f"{name}={as_text(value)}" for name, value in {**self.cell_options, **self.layer_options}.items()]
+        return f"{self.layers} x {self.cell} of {self.hidden}" + (f" with {', '.join(options)}" if options else "")
 
 
 class LanguageModel(nn.Module):
     """Tokens (T, B) and an optional state in; logits (T, B, V) and the state after the last step out.
 
     `tokenizer` is what the tokens mean; `generate` and `evaluate` speak text. The state is that of the recurrent layers: a
-    tensor (L, B, H), for the LSTM a pair (h, c).
+    tensor (L, B, H), or a tuple of them if the cell has several, for the LSTM (h, c).
 
     Initialiser: recurrent layers as their cell says; embedding N(0, 1), or uniform in ±0.1 if tied; output layer as
     `torch.nn.Linear`.
@@ -60,12 +77,14 @@ class LanguageModel(nn.Module):
             num_layers=config.layers,
             dropout=config.dropout if config.layers > 1 else 0.0,
             engine=engine,
+            **config.cell_options,
+            **config.layer_options,
         )
         self.dropout = Dropout(config.dropout)
-        bottleneck = config.tie and config.hidden != config.embedding
-        self.bottleneck = nn.Linear(config.hidden, config.embedding, bias=False) if bottleneck else nn.Identity()
-        width = config.embedding if config.tie else config.hidden
-        self.output = nn.Linear(width, config.vocabulary)
+        read = self.recurrent.output_size
+        bottleneck = config.tie and read != config.embedding
+        self.bottleneck = nn.Linear(read, config.embedding, bias=False) if bottleneck else nn.Identity()
+        self.output = nn.Linear(config.embedding if config.tie else read, config.vocabulary)
         if config.tie:
             # Small, since the same numbers are the output layer's; then shared.
             nn.init.uniform_(self.embedding.weight, -0.1, 0.1)

@@ -31,21 +31,25 @@ class SequenceOutput(NamedTuple):
 class SequenceModel(nn.Module):
     """Called on x (T, B, D) or (T, D) and an optional state (zero if left out), gives a `SequenceOutput`.
 
-    cell      "elman", "lstm" or "gru"
-    options   any keyword of the recurrent layers: `num_layers`, `bias`, `dropout`, `engine`, `device`, `dtype`;
-              for "elman" `nonlinearity="tanh" | "relu"`, for "lstm" `proj_size`
+    cell      the name of any cell that `elman.cells` has: "elman", "lstm", "gru", …
+    options   any keyword of the recurrent layers or of the cell (see `elman.layers.rnn`): `num_layers`, `bias`, `dropout`,
+              `engine`, `device`, `dtype`; for "elman" `nonlinearity="tanh" | "relu"`, for "lstm" `proj_size`; …
 
     Raises `OptionError` for a cell or a size that makes no sense, `ShapeError` when called on x of another shape.
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, output_size: int, cell: str = "elman", **options: Any
+        self,
+        input_size: int,
+        hidden_size: int | Sequence[int],
+        output_size: int,
+        cell: str = "elman",
+        **options: Any,
     ) -> None:
         super().__init__()
         self.recurrent = layers_of(cell, input_size, hidden_size, **options)
-        directions = 1 + self.recurrent.bidirectional
         placing = {key: options[key] for key in ("device", "dtype") if key in options}
-        self.output = nn.Linear(self.recurrent.cell.output_size * directions, output_size, **placing)
+        self.output = nn.Linear(self.recurrent.output_size, output_size, **placing)
 
     def forward(
         self,

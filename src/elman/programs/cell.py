@@ -20,7 +20,8 @@ from elman.programs.trace import TracedStep, trace
 
 @dataclass
 class ProductPlan:
-    """Where the gradient of a product's weights comes from: dW = (gradient array)ᵀ (source array)."""
+    """Where the gradient of a product's weights comes from: dW = (gradient array)ᵀ (source array), or, for a product with the
+    matrix as it stands, (source array)ᵀ (gradient array)."""
 
     weight: str
     # Its first row in the weight.
@@ -32,6 +33,7 @@ class ProductPlan:
     # "du" or "dproduct K".
     gradient: str
     width: int
+    transposed: bool
 
 
 @dataclass
@@ -42,6 +44,8 @@ class SumPlan:
     column: int
     width: int
     accumulator: int
+    # Whether the gradient is that of one number: the sum of all columns.
+    of_number: bool = False
 
 
 @dataclass
@@ -67,6 +71,8 @@ class CellPrograms:
     input_bias: bool
     # Whether the sequences of states that are not y are results too.
     all_states: bool
+    # Name, width, and whether there is one for each step.
+    masks: list[tuple[str, int, bool]]
 
     @property
     def sequences(self) -> list[tuple[str, int]]:
@@ -85,13 +91,17 @@ class CellPrograms:
         data["products"] = [ProductPlan(**plan) for plan in data["products"]]
         data["sums"] = [SumPlan(**plan) for plan in data["sums"]]
         data["states"] = [tuple(state) for state in data["states"]]
+        data["masks"] = [tuple(mask) for mask in data["masks"]]
         return CellPrograms(**data)
 
 
 @cache
-def programs_of(cell: Cell, all_states: bool = False) -> CellPrograms:
-    """The programs of `cell`; with `all_states`, every state's sequence has a gradient. Raises `TraceError`."""
-    step = trace(cell)
+def programs_of(cell: Cell, all_states: bool = False, masked: bool = False) -> CellPrograms:
+    """The programs of `cell`; with `all_states`, every state's sequence has a gradient; `masked`, the step gets its masks.
+
+    Raises `TraceError`.
+    """
+    step = trace(cell, masked)
     y_states = [name for (name, _), nodes in zip(step.states, step.after, strict=True) if nodes == step.y]
     sequences = tuple(name for name, _ in step.states if name not in y_states) if all_states else ()
     back = reverse(step, sequences)
@@ -99,22 +109,37 @@ def programs_of(cell: Cell, all_states: bool = False) -> CellPrograms:
     training, inference = plan.forward(keep=True), plan.forward(keep=False)
     backward, products, sums = plan.backward()
     return CellPrograms(
-        projected=type(cell).project is Cell.project,
+        projected=_is_projected(cell),
         u_width=step.u_width,
         y_width=_width(step.y),
         states=list(step.states),
         y_states=y_states,
         weights=list(step.weights),
-        weight_shapes={name: shape for name, shape in cell.weight_shapes(1).items() if name != "weight_ih"},
+        weight_shapes={
+            name: shape
+            for name, shape in cell.weight_shapes(cell.input_size or 1).items()
+            if name != "weight_ih" or not _is_projected(cell)
+        },
         kept_width=back.kept_width,
         training=training,
         inference=inference,
         backward=backward,
         products=products,
         sums=sums,
-        input_bias=cell.bias,
+        input_bias=_has_input_bias(cell),
         all_states=all_states,
+        masks=[(name, mask.size, mask.every_step) for name, mask in cell.masks.items()] if masked else [],
     )
+
+
+def _is_projected(cell: Cell) -> bool:
+    """Whether u is W x, which the engine makes."""
+    return type(cell).project is Cell.project
+
+
+def _has_input_bias(cell: Cell) -> bool:
+    """Whether that product has a bias."""
+    return _is_projected(cell) and cell.projects_bias
 
 
 @dataclass
@@ -128,6 +153,7 @@ class _Plan:
         """Forwards. To train, states have sequences and what the reverse needs is kept; else only y has a sequence."""
         plan = Scheduler()
         plan.array("u", ArrayKind.SEQUENCE, self.step.u_width)
+        self._masks(plan)
         plan.array("y", ArrayKind.SEQUENCE, _width(self.step.y))
         plan.write("y", self.step.y)
         for (name, width), nodes in zip(self.step.states, self.step.after, strict=True):
@@ -152,6 +178,7 @@ class _Plan:
     def backward(self) -> tuple[Program, list[ProductPlan], list[SumPlan]]:
         back, plan = self.back, Scheduler()
         plan.array("dy", ArrayKind.SEQUENCE, _width(self.step.y))
+        self._masks(plan)
         used = {node.data.array for node in back.graph if node.operation == "leaf"}
         for name, width in self.step.states:
             plan.array(f"carried {name}", ArrayKind.CARRY_IN, width)
@@ -188,6 +215,7 @@ class _Plan:
                     _width(product.source),
                     gradient,
                     _width(product.pieces),
+                    product.transposed,
                 )
             )
         sums = self._sums(plan)
@@ -201,13 +229,13 @@ class _Plan:
                 sums.append(SumPlan(weight, column, node.width, plan.accumulate(node)))
                 column += node.width
 
-        if type(self.cell).project is Cell.project and self.cell.bias:
+        if _has_input_bias(self.cell):
             add("bias_ih", 0, self.back.du)
         for product in self.back.products:
             if product.matrix.bias is not None:
                 add(product.matrix.bias, product.matrix.bias_first, product.pieces)
-        for name, column, node in self.back.vectors:
-            sums.append(SumPlan(name, column, node.width, plan.accumulate(node)))
+        for name, column, node, of_number in self.back.vectors:
+            sums.append(SumPlan(name, column, node.width, plan.accumulate(node), of_number))
         return sums
 
     def _source(self, source: tuple[Node, ...]) -> tuple[str, int]:
@@ -220,10 +248,14 @@ class _Plan:
             raise TraceError(f"the step of {self.cell.name!r} has products whose inputs overlap.")
         return "kept", columns[0]
 
+    def _masks(self, plan: Scheduler) -> None:
+        for name, mask in self.step.masks.items():
+            plan.array(name, ArrayKind.SEQUENCE if mask.every_step else ArrayKind.FIXED, mask.size)
+
     def _vectors(self, plan: Scheduler, graph: Graph) -> None:
         """Declare the weights that are read element by element."""
         used = {node.data.array for node in graph if node.operation == "leaf"}
-        for name, shape in self.cell.weight_shapes(1).items():
+        for name, shape in self.cell.weight_shapes(self.cell.input_size or 1).items():
             if f"weight {name}" in used:
                 plan.array(f"weight {name}", ArrayKind.SHARED, shape[0])
 

@@ -15,6 +15,7 @@ class ArrayKind(IntEnum):
     CARRY_OUT = 3
     SHARED = 4
     ROWS = 5
+    FIXED = 6
 
 
 class OperandKind(IntEnum):
@@ -25,6 +26,7 @@ class OperandKind(IntEnum):
     ARRAY = 2
     CONSTANT = 3
     SUM = 4
+    NUMBER = 5
 
 
 # kind, index, column
@@ -32,7 +34,10 @@ Operand = tuple[int, int, int]
 NOTHING: Operand = (OperandKind.NONE, 0, 0)
 # number, target, two operands
 Instruction = tuple[int, Operand, Operand, Operand]
-OPERATIONS = {name: number for number, name in enumerate([*POINTWISE, "spread", "row_sum", "accumulate"])}
+OPERATIONS = {
+    name: number
+    for number, name in enumerate([*POINTWISE, "numbers", "spread", "row_sum", "row_moments", "accumulate"])
+}
 
 
 @dataclass

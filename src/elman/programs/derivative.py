@@ -6,7 +6,8 @@ can be computed from them, from parameters and from kept values is computed agai
 
 from dataclasses import dataclass, field
 
-from elman.programs.graph import NUMBER, POINTWISE, Graph, Matrix, Node
+from elman.errors import TraceError
+from elman.programs.graph import NORMALISED, NUMBER, POINTWISE, Graph, Matrix, Node, is_shared
 from elman.programs.trace import TracedStep
 
 
@@ -15,6 +16,8 @@ class ProductGradient:
     """A product of the forward step: its source, and the gradient of what it gives, piece by piece."""
 
     matrix: Matrix
+    # Whether the product is  source W  instead of  source Wᵀ.
+    transposed: bool
     source: tuple[Node, ...]
     pieces: tuple[Node, ...]
 
@@ -29,8 +32,8 @@ class Reverse:
     # Gradient of each state before the step.
     dbefore: list[tuple[Node, ...]]
     products: list[ProductGradient]
-    # Gradient of each vector, before it is summed over rows and steps: name, column, node.
-    vectors: list[tuple[str, int, Node]]
+    # Gradient of each vector or number, before it is summed over rows and steps: name, column, node, whether it is a number.
+    vectors: list[tuple[str, int, Node, bool]]
     # Forward nodes to keep, and the column of each.
     kept: dict[Node, int] = field(default_factory=dict)
     kept_width: int = 0
@@ -67,19 +70,28 @@ def reverse(step: TracedStep, sequences: tuple[str, ...]) -> Reverse:
         elif node in adjoints:
             _pointwise(node, adjoints[node], graph, adjoints, keeper)
 
-    def gathered(array: str) -> list[tuple[int, Node]]:
+    def gradients(array: str) -> tuple[Node, ...]:
         leaves = [n for n in step.graph if n.operation == "leaf" and n.data.array == array]
-        return sorted(((n.data.column, adjoints.or_zero(n)) for n in leaves), key=lambda pair: pair[0])
+        return tuple(adjoints.or_zero(n) for n in sorted(leaves, key=lambda n: n.data.column))
 
     vectors = [
-        (array.removeprefix("weight "), column, node)
-        for array in dict.fromkeys(n.data.array for n in step.graph if n.operation == "leaf")
-        if array.startswith("weight ")
-        for column, node in gathered(array)
+        (n.data.array.removeprefix("weight "), n.data.column, adjoints.or_zero(n), n.width == NUMBER)
+        for n in step.graph
+        if n.operation == "leaf" and n.data.array.startswith("weight ")
     ]
-    dbefore = [tuple(node for _, node in gathered(f"before {name}")) for name, _ in step.states]
-    du = tuple(node for _, node in gathered("u"))
+    dbefore = [
+        tuple(_limited(graph, node, step.gradient_limit) for node in gradients(f"before {name}"))
+        for name, _ in step.states
+    ]
+    du = gradients("u")
     return Reverse(graph, du, dbefore, products, vectors, keeper.kept, keeper.width)
+
+
+def _limited(graph: Graph, gradient: Node, limit: float | None) -> Node:
+    if limit is None or gradient.operation == "spread":
+        return gradient
+    low = graph.pointwise("max", gradient, graph.constant(-limit))
+    return graph.pointwise("min", low, graph.constant(limit))
 
 
 class _Adjoints:
@@ -98,12 +110,17 @@ class _Adjoints:
     def add(self, node: Node, gradient: Node) -> None:
         if node.operation == "constant":
             return
-        if node.width == NUMBER and gradient.width != NUMBER:
+        # What is the same for all rows is summed over rows and columns in the end: not row by row on the way.
+        if node.width == NUMBER and gradient.width != NUMBER and not is_shared(node):
             gradient = self._graph.row_sum(gradient)
+        if node in self._of and len({self._of[node].width, gradient.width} - {NUMBER}) > 1:
+            raise TraceError("a number among the weights goes with arrays of different widths.")
         self._of[node] = self._graph.pointwise("add", self._of[node], gradient) if node in self._of else gradient
 
     def or_zero(self, node: Node) -> Node:
-        return self._of.get(node) or self._graph.spread(self._graph.constant(0), node.width)
+        gradient = self._of.get(node, self._graph.constant(0))
+        # A number is summed as a column.
+        return self._graph.spread(gradient, max(node.width, 1))
 
 
 class _Keeper:
@@ -173,17 +190,17 @@ def _product(step: TracedStep, first: Node, graph: Graph, adjoints: _Adjoints, p
     pieces = [
         n
         for n in step.graph
-        if n.operation == "product" and (n.operands, n.data.matrix) == (first.operands, first.data.matrix)
+        if n.operation == "product"
+        and (n.operands, n.data.matrix, n.data.transposed) == (first.operands, first.data.matrix, first.data.transposed)
     ]
     if not any(piece in adjoints for piece in pieces):
         return
     gradients = tuple(adjoints.or_zero(piece) for piece in pieces)
-    products.append(ProductGradient(first.data.matrix, first.operands, gradients))
+    transposed = first.data.transposed
+    products.append(ProductGradient(first.data.matrix, transposed, first.operands, gradients))
     widths = [node.width for node in first.operands]
-    if len(set(widths)) > 1:
-        raise AssertionError("the source of a product has pieces of different widths")
     matrix = Matrix(first.data.matrix.weight, first.data.matrix.first, first.data.matrix.rows)
-    for node, gradient in zip(first.operands, graph.product(gradients, matrix, True, widths), strict=True):
+    for node, gradient in zip(first.operands, graph.product(gradients, matrix, not transposed, widths), strict=True):
         adjoints.add(node, gradient)
 
 
@@ -202,6 +219,11 @@ def _pointwise(node: Node, g: Node, graph: Graph, adjoints: _Adjoints, value: _K
         case "sub", (a, b):
             adjoints.add(a, g)
             adjoints.add(b, op("neg", g))
+        case "mul", (centred, inverse) if node.data == NORMALISED:
+            x, share = centred.operands[0], graph.constant(1 / node.width)
+            along = op("mul", graph.row_sum(op("mul", g, value(node))), share)
+            rest = op("sub", op("sub", g, op("mul", graph.row_sum(g), share)), op("mul", value(node), along))
+            adjoints.add(x, op("mul", rest, value(inverse)))
         case "mul", (a, b):
             _add_unless_constant(adjoints, a, lambda: op("mul", g, value(b)))
             _add_unless_constant(adjoints, b, lambda: op("mul", g, value(a)))
@@ -212,6 +234,14 @@ def _pointwise(node: Node, g: Node, graph: Graph, adjoints: _Adjoints, value: _K
             adjoints.add(x, op("neg", g))
         case (("sigmoid" | "tanh" | "relu"), (x,)):
             adjoints.add(x, op(f"d_{node.operation}", g, value(node)))
+        case "log", (x,):
+            adjoints.add(x, op("div", g, value(x)))
+        case "softplus", (x,):
+            adjoints.add(x, op("mul", g, op("sigmoid", value(x))))
+        case (("max" | "min"), _):
+            _extreme(node, g, graph, adjoints, value)
+        case "at_least", _:
+            pass
         case "exp", (x,):
             adjoints.add(x, op("mul", g, value(node)))
         case "sqrt", (x,):
@@ -222,6 +252,22 @@ def _pointwise(node: Node, g: Node, graph: Graph, adjoints: _Adjoints, value: _K
             pass
         case _:
             raise AssertionError(f"no derivative of {node.operation}")
+
+
+def _extreme(node: Node, g: Node, graph: Graph, adjoints: _Adjoints, value: _Keeper) -> None:
+    """Of max and min. A limit that is a constant leaves the gradient where the value is at it, as PyTorch's clamp; two arrays
+    that are equal get half of it each."""
+    a, b = node.operands
+    larger, smaller = (a, b) if node.operation == "max" else (b, a)
+    first = graph.pointwise("at_least", value(larger), value(smaller))
+    if b.operation == "constant":
+        adjoints.add(a, graph.pointwise("mul", g, first))
+        return
+    half = graph.pointwise("mul", g, graph.constant(0.5))
+    second = graph.pointwise("at_least", value(smaller), value(larger))
+    share = graph.pointwise("mul", half, graph.pointwise("sub", first, second))
+    adjoints.add(larger, graph.pointwise("add", half, share))
+    adjoints.add(smaller, graph.pointwise("sub", half, share))
 
 
 def _add_unless_constant(adjoints: _Adjoints, node: Node, gradient) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 NUMBER = 0
 
-# One operand or two, element by element. `d_*` (a, y) is a times the derivative of the function whose value is y.
+# One operand or two, element by element. `d_*` (a, y) is a times the derivative of the function whose value is y;
+# `at_least` is 1 where the first is not less than the second, else 0.
 POINTWISE = {
     "copy": 1,
     "add": 2,
@@ -23,10 +24,21 @@ POINTWISE = {
     "relu": 1,
     "exp": 1,
     "sqrt": 1,
+    "log": 1,
+    "softplus": 1,
+    "max": 2,
+    "min": 2,
+    "at_least": 2,
     "d_sigmoid": 2,
     "d_tanh": 2,
     "d_relu": 2,
 }
+
+
+# What is made of all columns of a row.
+ROW_SUMS = frozenset({"row_sum", "row_mean", "row_deviation"})
+# Marks the product that a layer norm ends with: its derivative is that of the norm as a whole.
+NORMALISED = "normalised"
 
 
 @dataclass(frozen=True)
@@ -60,13 +72,13 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One value. `operation` is of `POINTWISE`, or leaf, constant, product, row_sum, spread."""
+    """One value. `operation` is of `POINTWISE` or of `ROW_SUMS`, or leaf, constant, product, spread."""
 
     index: int
     operation: str
     operands: tuple["Node", ...]
     width: int
-    # A Leaf, a Piece, or a constant's value.
+    # A Leaf, a Piece, a constant's value, a layer norm's ε, or NORMALISED.
     data: Any = None
 
     def __repr__(self) -> str:
@@ -98,6 +110,12 @@ class Graph:
         """The sum over a row's columns."""
         return self._node("row_sum", (x,), NUMBER)
 
+    def normalised(self, x: Node, epsilon: float) -> Node:
+        """(x - mean) / √(variance + ε) over a row's columns."""
+        mean = self._node("row_mean", (x,), NUMBER, epsilon)
+        inverse = self._node("row_deviation", (x, mean), NUMBER, epsilon)
+        return self._node("mul", (self.pointwise("sub", x, mean), inverse), x.width, NORMALISED)
+
     def spread(self, x: Node, width: int) -> Node:
         """A number a row, in every one of `width` columns."""
         return self._node("spread", (x,), width) if x.width == NUMBER else x
@@ -116,6 +134,13 @@ class Graph:
             self._known[key] = Node(len(self.nodes), operation, operands, width, data)
             self.nodes.append(self._known[key])
         return self._known[key]
+
+
+def is_shared(node: Node) -> bool:
+    """Whether a number is the same for all rows: made of constants and numbers among the weights."""
+    if node.operation == "leaf":
+        return node.width == NUMBER and node.data.array.startswith("weight ")
+    return node.operation == "constant" or (node.operation in POINTWISE and all(map(is_shared, node.operands)))
 
 
 def is_constant(node: Node, value: float) -> bool:

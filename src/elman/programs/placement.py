@@ -4,7 +4,7 @@ What reads a whole row, a product's input or a row sum, ends a stage. A value th
 """
 
 from elman.programs.code import ArrayKind
-from elman.programs.graph import NUMBER, POINTWISE, Node
+from elman.programs.graph import NUMBER, POINTWISE, ROW_SUMS, Node
 
 # Level and width: stages run in this order. Numbers a row have no stage of their own: they are computed where they are used.
 StageKey = tuple[int, int]
@@ -66,7 +66,7 @@ class Placement:
         """What each stage computes, sums or writes, in order."""
         stages: dict[StageKey, list[Node]] = {}
         for node in self.nodes:
-            if node.operation == "row_sum":
+            if node.operation in ROW_SUMS:
                 stages.setdefault(self._key(node.operands[0]), []).append(node)
             elif is_computed(node) and node.width != NUMBER:
                 stages.setdefault(self._key(node), []).append(node)
@@ -95,7 +95,7 @@ class Placement:
 
     def _place_what_later_stages_read(self) -> None:
         for node in self.nodes:
-            if node.operation in {"product", "row_sum"}:
+            if node.operation == "product" or node.operation in ROW_SUMS:
                 continue
             for operand in node.operands:
                 elsewhere = is_computed(operand) and operand.width != NUMBER and self._key(operand) != self._key(node)
@@ -104,7 +104,7 @@ class Placement:
 
     def _place_row_sums(self) -> None:
         for node in self.nodes:
-            if node.operation == "row_sum":
+            if node.operation in ROW_SUMS:
                 places = self._targets.pop(node, None) or [(self._new_array(1), 0)]
                 assert len(places) == 1, "a row sum is written to one place"
                 self.row_sums[node] = places[0]
@@ -132,8 +132,11 @@ def _levels(nodes: list[Node]) -> dict[Node, int]:
     for node in nodes:
         if node.operation == "product" and all(source.operation == "leaf" for source in node.operands):
             levels[node] = 0
+        elif node.operation == "row_deviation":
+            # It is made together with the mean.
+            levels[node] = levels[node.operands[0]]
         elif node.operation == "product":
             levels[node] = 1 + max(levels[source] for source in node.operands)
         else:
-            levels[node] = max((levels[x] + (x.operation == "row_sum") for x in node.operands), default=0)
+            levels[node] = max((levels[x] + (x.operation in ROW_SUMS) for x in node.operands), default=0)
     return levels

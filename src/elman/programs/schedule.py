@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 
 from elman.programs.code import NOTHING, OPERATIONS, ArrayKind, Instruction, Operand, OperandKind, Program, WeightUse
-from elman.programs.graph import NUMBER, Node
+from elman.programs.graph import NUMBER, ROW_SUMS, Node
 from elman.programs.placement import Place, Placement, is_computed
+
+_REGISTERS = (OperandKind.REGISTER, OperandKind.NUMBER)
 
 
 class Scheduler:
@@ -85,6 +87,7 @@ class _StageBody:
         self._products: list[tuple[int, ...]] = []
         self._instructions: list[Instruction] = []
         self._operands: dict[Node, Operand] = {}
+        self._numbers: dict[Node, Operand] = {}
         self._next = 0
         self._product_registers: list[tuple[int, int]] = []
         for node in nodes:
@@ -102,9 +105,14 @@ class _StageBody:
 
     def _add(self, node: Node) -> None:
         placement = self._placement
-        if node.operation == "row_sum":
-            number = list(placement.row_sums).index(node)
-            self._emit("row_sum", (OperandKind.SUM, number, 0), self._operand(node.operands[0]))
+        if node.operation in ROW_SUMS:
+            target = (OperandKind.SUM, list(placement.row_sums).index(node), 0)
+            if node.operation == "row_sum":
+                self._emit("row_sum", target, self._operand(node.operands[0]))
+            # The deviation comes with the mean, right behind it.
+            if node.operation == "row_mean":
+                epsilon = (OperandKind.CONSTANT, self._pool.constant(node.data), 0)
+                self._emit("row_moments", target, self._operand(node.operands[0]), epsilon)
             return
         if node.operation == "product":
             if node not in self._operands:
@@ -172,7 +180,7 @@ class _StageBody:
         return placement.number(place[0]), place[1]
 
     def _compute(self, node: Node) -> None:
-        operands = [self._operand(operand) for operand in node.operands]
+        operands = self._operands_of(node)
         a, b = operands[0], operands[1] if len(operands) > 1 else NOTHING
         places = list(self._placement.targets(node))
         if node.operation == "spread":
@@ -186,26 +194,51 @@ class _StageBody:
         for place in places:
             self._emit("copy", self._array(place), self._operands[node])
 
+    def _operands_of(self, node: Node) -> list[Operand]:
+        """Where an operation's operands can be read; a number that goes with an array stands second, if it may."""
+        first, *rest = node.operands
+        if node.operation in {"add", "mul"} and first.width == NUMBER:
+            first, rest = rest[0], [first]
+        takes_number = node.operation in {"add", "sub", "mul", "div"} and first.width != NUMBER
+        others = [
+            self._number(x) if takes_number and x.width == NUMBER and x.operation != "constant" else self._operand(x)
+            for x in rest
+        ]
+        return [self._operand(first), *others]
+
     def _operand(self, node: Node) -> Operand:
-        """Where a value can be read in this stage; a number a row is computed here, for all columns."""
+        """Where a value can be read, column by column, in this stage; a number a row is computed here and spread."""
         if node in self._operands:
             return self._operands[node]
         placement = self._placement
         operand: Operand
         if node.operation == "constant":
             operand = (OperandKind.CONSTANT, self._pool.constant(node.data), 0)
-        elif node.width == NUMBER and node.operation in {"row_sum", "leaf"}:
-            place = placement.row_sums[node] if node.operation == "row_sum" else placement.places(node)[0]
-            operand = self._register()
-            self._emit("spread", operand, self._array(place))
         elif node.width == NUMBER:
-            parts = [self._operand(x) for x in node.operands]
+            number = self._number(node)
             operand = self._register()
-            self._emit(node.operation, operand, *parts)
+            self._emit("spread", operand, number)
         else:
             operand = self._array(placement.places(node)[0])
         self._operands[node] = operand
         return operand
+
+    def _number(self, node: Node) -> Operand:
+        """A number a row, as a register of numbers; a constant as it is."""
+        if node.operation == "constant":
+            return self._operand(node)
+        if node not in self._numbers:
+            parts: list[Operand] = []
+            operation = "numbers"
+            if node.operation in ROW_SUMS or node.operation == "leaf":
+                place = self._placement.row_sums.get(node) or self._placement.places(node)[0]
+                parts.append(self._array(place))
+            else:
+                operation = node.operation
+                parts += [self._number(x) for x in node.operands]
+            self._numbers[node] = (OperandKind.NUMBER, self._register()[1], 0)
+            self._emit(operation, self._numbers[node], *parts)
+        return self._numbers[node]
 
     def _array(self, place: tuple[str, int]) -> Operand:
         return (OperandKind.ARRAY, self._placement.number(place[0]), place[1])
@@ -222,7 +255,7 @@ class _StageBody:
         last_read: dict[int, int] = {}
         for place, (_, _, a, b) in enumerate(self._instructions):
             for operand in (a, b):
-                if operand[0] == OperandKind.REGISTER:
+                if operand[0] in _REGISTERS:
                     last_read[operand[1]] = place
         # A product's registers stand in a row and are full from the start.
         fixed = sum(count for _, count in self._product_registers)
@@ -239,14 +272,14 @@ class _StageBody:
         most = fixed
         instructions = []
         for place, (number, target, a, b) in enumerate(self._instructions):
-            read = [(o[0], renamed[o[1]], o[2]) if o[0] == OperandKind.REGISTER else o for o in (a, b)]
-            for old in {o[1] for o in (a, b) if o[0] == OperandKind.REGISTER and last_read[o[1]] == place}:
+            read = [(o[0], renamed[o[1]], o[2]) if o[0] in _REGISTERS else o for o in (a, b)]
+            for old in {o[1] for o in (a, b) if o[0] in _REGISTERS and last_read[o[1]] == place}:
                 free.append(renamed[old])
-            if target[0] == OperandKind.REGISTER:
+            if target[0] in _REGISTERS:
                 if target[1] not in renamed:
                     renamed[target[1]] = free.pop() if free else most
                     most = max(most, renamed[target[1]] + 1)
-                target = (OperandKind.REGISTER, renamed[target[1]], 0)  # noqa: PLW2901
+                target = (target[0], renamed[target[1]], 0)  # noqa: PLW2901
             instructions.append((number, target, read[0], read[1]))
         self._instructions[:] = instructions
         return most

@@ -6,14 +6,14 @@ state. `split` hands out pieces; everything else goes piece by piece.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from elman.cells import Cell
+from elman.cells import Cell, Mask
 from elman.errors import TraceError
 from elman.programs.graph import NUMBER, POINTWISE, Graph, Matrix, Node
 
@@ -23,7 +23,8 @@ _ROWS = 2
 
 @dataclass(frozen=True)
 class TracedStep:
-    """A step as a graph. The leaves are `u`, `before NAME` for each state, and weights that are used element by element."""
+    """A step as a graph. The leaves are `u`, `before NAME` for each state, masks by their names, and `weight NAME` for weights
+    that are used element by element."""
 
     graph: Graph
     u_width: int
@@ -34,22 +35,33 @@ class TracedStep:
     after: tuple[tuple[Node, ...], ...]
     # Names of the weights that the step reads.
     weights: tuple[str, ...]
+    masks: dict[str, Mask]
+    # How far from zero the gradient may be that goes on to the step before.
+    gradient_limit: float | None
 
 
-def trace(cell: Cell) -> TracedStep:
-    """The graph of `cell.step`. Raises `TraceError` if the step does what a program can't say."""
+def trace(cell: Cell, masked: bool = False) -> TracedStep:
+    """The graph of `cell.advance`; `masked`, with its masks. Raises `TraceError` if it does what a program can't say."""
     graph = Graph()
-    shapes = cell.weight_shapes(1)
+    # Only for cells that read x itself does its size matter.
+    features = cell.input_size or 1
+    shapes = cell.weight_shapes(features)
     used: list[str] = []
-    weights = {name: _Weight.make(graph, name, shape, cell.hidden_size, used) for name, shape in shapes.items()}
+    given: dict[str, _Traced] = {
+        name: _Weight.make(graph, name, shape, cell.piece_size, used) for name, shape in shapes.items()
+    }
+    masks = cell.masks if masked else {}
+    given |= {name: _Traced.leaf(graph, name, mask.size, cell.piece_size) for name, mask in masks.items()}
     meta = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
-    u_width = cell.project(meta, torch.empty(1, 1, device="meta")).shape[-1]
+    u_width = cell.project(meta, torch.empty(1, features, device="meta")).shape[-1]
     states = tuple(zip(cell.state_type._fields, cell.state_sizes, strict=True))
+    # The reverse limits gradients by itself.
+    unlimited = replace(cell, clip_gradient=None) if cell.clip_gradient is not None else cell
     try:
-        y, after = cell.step(
-            weights,
-            _Traced.leaf(graph, "u", u_width, cell.hidden_size),
-            cell.state_type(*(_Traced.leaf(graph, f"before {name}", size, cell.hidden_size) for name, size in states)),
+        y, after = unlimited.advance(
+            given,
+            _Traced.leaf(graph, "u", u_width, cell.piece_size),
+            cell.state_type(*(_Traced.leaf(graph, f"before {name}", size, cell.piece_size) for name, size in states)),
         )
     except TraceError as error:
         raise TraceError(f"the step of {cell.name!r} can't be a program: {error}") from error
@@ -61,7 +73,8 @@ def trace(cell: Cell) -> TracedStep:
                 f"the step of {cell.name!r} gives for {name} something else than {size} columns for each row."
             )
     pieces = [value.pieces for value, _ in results.values()]
-    return TracedStep(graph, u_width, states, pieces[0], tuple(pieces[1:]), tuple(dict.fromkeys(used)))
+    names = tuple(dict.fromkeys(used))
+    return TracedStep(graph, u_width, states, pieces[0], tuple(pieces[1:]), names, masks, cell.clip_gradient)
 
 
 class _Traced(Tensor):
@@ -127,6 +140,8 @@ def _pieces(x: Any, graph: Graph) -> tuple[Node, ...]:
         if x.dim() != 1:
             raise TraceError(f"the matrix {x.called} is used otherwise than in a product.")
         x.used.append(x.called)
+        if x.shape[0] == 1 and x.piece > 1:
+            return (graph.leaf(f"weight {x.called}", x.first, NUMBER),)
         return _Traced.leaf(graph, f"weight {x.called}", x.shape[0], x.piece, x.first).pieces
     if isinstance(x, _Traced):
         return x.pieces
@@ -167,19 +182,23 @@ def _product(x: Any, weight: Any, bias: Any = None) -> _Traced:
     if bias is not None:
         weight.used.append(bias.called)
     out = weight.shape[0]
-    # The width of a gate: that of the cell's vectors, if they are cut so.
-    piece = _piece_width(weight, out)
-    widths = [piece] * (out // piece)
     matrix = Matrix(weight.called, weight.first, out)
     if bias is not None:
         matrix = Matrix(weight.called, weight.first, out, bias.called, bias.first)
-    return _Traced.of(weight.graph, tuple(weight.graph.product(x.pieces, matrix, False, widths)))
+    return _Traced.of(weight.graph, tuple(weight.graph.product(_row(x), matrix, False, _widths(weight, out))))
 
 
-def _piece_width(weight: _Weight, out: int) -> int:
-    u_pieces = [node for node in weight.graph if node.operation == "leaf" and node.data.array == "u"]
-    gate = u_pieces[0].width if u_pieces else out
-    return gate if out % gate == 0 else out
+def _row(x: Any) -> tuple[Node, ...]:
+    """The pieces of a product's input: all of one width, as the reverse product gives them so."""
+    if len({piece.width for piece in x.pieces}) > 1:
+        raise TraceError("a product's input has pieces of different widths: make a product of each and add them.")
+    return x.pieces
+
+
+def _widths(weight: _Weight, out: int) -> list[int]:
+    """How a product of `out` columns is cut: into pieces as the cell's arrays are."""
+    piece = weight.piece if out % weight.piece == 0 else out
+    return [piece] * (out // piece)
 
 
 def _turn(weight: Any) -> _Weight:
@@ -190,12 +209,19 @@ def _turn(weight: Any) -> _Weight:
 
 
 def _matmul(x: Any, weight: Any) -> _Traced:
-    if not isinstance(weight, _Weight) or not weight.turned:
+    if not isinstance(weight, _Weight) or weight.dim() != 2 or isinstance(x, _Weight) or not isinstance(x, _Traced):
         raise TraceError(
-            "a matrix product is that of an array of the step with a transposed weight of the cell: x @ W.T."
+            "a matrix product is that of an array of the step with a weight of the cell: x @ W.T or x @ W."
         )
-    shape = (weight.shape[1], weight.shape[0])
-    return _product(x, _Weight.make(weight.graph, weight.called, shape, weight.piece, weight.used, weight.first))
+    if weight.turned:
+        shape = (weight.shape[1], weight.shape[0])
+        return _product(x, _Weight.make(weight.graph, weight.called, shape, weight.piece, weight.used, weight.first))
+    if x.shape[-1] != weight.shape[0]:
+        raise TraceError(f"the product with {weight.called} takes {weight.shape[0]} columns and gets {x.shape[-1]}.")
+    weight.used.append(weight.called)
+    matrix = Matrix(weight.called, weight.first, weight.shape[0])
+    widths = _widths(weight, weight.shape[1])
+    return _Traced.of(weight.graph, tuple(weight.graph.product(_row(x), matrix, True, widths)))
 
 
 def _split(x: Any, parts: int, dim: int = 0) -> tuple[_Traced, ...]:
@@ -209,6 +235,47 @@ def _split(x: Any, parts: int, dim: int = 0) -> tuple[_Traced, ...]:
         raise TraceError(f"an array of {len(x.pieces)} pieces can't be cut into {parts} along axis {dim}.")
     size = len(x.pieces) // parts
     return tuple(_Traced.of(x.graph, x.pieces[i * size : (i + 1) * size]) for i in range(parts))
+
+
+def _split_sizes(x: Any, size: Any, dim: int = 0) -> tuple[_Traced, ...]:
+    """`torch.split`: pieces of so many columns each, or of one size and what is left."""
+    if isinstance(x, _Weight):
+        raise TraceError(f"the weight {x.called} is cut by chunk, into equal groups of rows.")
+    width = x.shape[-1]
+    sizes = [min(size, width - at) for at in range(0, width, size)] if isinstance(size, int) else list(size)
+    found, pieces = [], list(x.pieces)
+    for wanted in sizes:
+        taken: list[Node] = []
+        while pieces and sum(piece.width for piece in taken) < wanted:
+            taken.append(pieces.pop(0))
+        if dim not in {-1, 1} or sum(piece.width for piece in taken) != wanted:
+            raise TraceError(
+                f"an array of {len(x.pieces)} pieces can't be cut into columns of {sizes} along axis {dim}."
+            )
+        found.append(_Traced.of(x.graph, tuple(taken)))
+    return tuple(found)
+
+
+def _concat(arrays: Any, dim: int = 0) -> _Traced:
+    graph = next((x.graph for x in arrays if isinstance(x, _Traced)), None)
+    if dim not in {-1, 1} or graph is None or any(isinstance(x, _Weight) for x in arrays):
+        raise TraceError("arrays of the step are put side by side: torch.cat(arrays, dim=-1).")
+    return _Traced.of(graph, tuple(piece for x in arrays for piece in _pieces(x, graph)))
+
+
+def _clamp(x: Any, min: Any = None, max: Any = None) -> _Traced:
+    for operation, limit in (("max", min), ("min", max)):
+        if limit is not None:
+            if not isinstance(limit, (int, float)):
+                raise TraceError("the limits of a clamp are numbers.")
+            x = _pointwise(operation, x, limit)
+    return x
+
+
+def _softplus(x: Any, beta: float = 1, threshold: float = 20) -> _Traced:
+    if (beta, threshold) != (1, 20):
+        raise TraceError("softplus has no other beta or threshold than 1 and 20.")
+    return _pointwise("softplus", x)
 
 
 def _mean(x: Any, dim: int, keepdim: bool = False) -> _Traced:
@@ -225,9 +292,12 @@ def _mean(x: Any, dim: int, keepdim: bool = False) -> _Traced:
 def _layer_norm(x: Any, shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> _Traced:
     if tuple(shape) != (x.shape[-1],):
         raise TraceError("a layer norm goes over all columns of a row.")
-    centred = _pointwise("sub", x, _mean(x, -1, True))
-    deviation = _pointwise("sqrt", _pointwise("add", _mean(_pointwise("mul", centred, centred), -1, True), eps))
-    y = _pointwise("mul", centred, _pointwise("div", 1.0, deviation))
+    if len(x.pieces) == 1:
+        y = _Traced.of(x.graph, (x.graph.normalised(x.pieces[0], float(eps)),))
+    else:
+        centred = _pointwise("sub", x, _mean(x, -1, True))
+        deviation = _pointwise("sqrt", _pointwise("add", _mean(_pointwise("mul", centred, centred), -1, True), eps))
+        y = _pointwise("mul", centred, _pointwise("div", 1.0, deviation))
     y = y if weight is None else _pointwise("mul", y, weight)
     return y if bias is None else _pointwise("add", y, bias)
 
@@ -255,6 +325,18 @@ def _rules() -> dict[Any, Callable]:
         _getter("mT"): _turn,
         torch.chunk: _split,
         Tensor.chunk: _split,
+        torch.split: _split_sizes,
+        Tensor.split: _split_sizes,
+        torch.cat: _concat,
+        torch.concat: _concat,
+        torch.clamp: _clamp,
+        torch.clip: _clamp,
+        Tensor.clamp: _clamp,
+        Tensor.clip: _clamp,
+        torch.maximum: lambda a, b: _pointwise("max", a, b),
+        torch.minimum: lambda a, b: _pointwise("min", a, b),
+        functional.softplus: _softplus,
+        functional.silu: lambda x: _pointwise("mul", x, _pointwise("sigmoid", x)),
         torch.mean: _mean,
         Tensor.mean: _mean,
         Tensor.__rsub__: lambda x, other: _pointwise("sub", other, x),
@@ -273,6 +355,9 @@ def _rules() -> dict[Any, Callable]:
     # Each under all names that it has: torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__.
     others = {"add": ["__radd__"], "mul": ["__rmul__"], "div": ["__truediv__", "true_divide"]}
     for operation, operands in POINTWISE.items():
+        # In PyTorch max and min go over an axis, and softplus has settings.
+        if operation in {"max", "min", "softplus", "at_least", "copy"}:
+            continue
         for name in [operation, f"__{operation}__", *others.get(operation, [])]:
             rules |= {
                 getattr(home, name): pointwise(operation, operands) for home in (torch, Tensor) if hasattr(home, name)

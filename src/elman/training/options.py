@@ -8,18 +8,25 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from elman.errors import OptionError
+from elman.errors import OptionError, choices
 
 BUDGETS = ("minutes", "epochs", "steps")
 
 
 def _option(default: Any, help: str, *, choices: Iterable[str] = (), group: str = "Training") -> Any:
-    return field(default=default, metadata={"help": help, "choices": tuple(choices), "group": group})
+    return field(default=default, metadata=_told(help, choices, group))
+
+
+def _told(help: str, choices: Iterable[str] = (), group: str = "Network") -> dict[str, Any]:
+    return {"help": help, "choices": tuple(choices), "group": group}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """How to train a language model. Raises `OptionError` for values that make no sense."""
+    """How to train a language model. Raises `OptionError` for values that make no sense.
+
+    `cell_options` and `layer_options` may be given as a mapping of values, or as texts NAME=VALUE; the mapping is kept.
+    """
 
     valid: str | None = _option(
         None, "Validation text: a file or folder. Otherwise a part of DATA is held out.", group="Data"
@@ -30,7 +37,15 @@ class TrainOptions:
     tokenizer: str = _option("char", "What a token is.", choices=("char", "byte", "word", "bpe"), group="Data")
     vocabulary: int | None = _option(None, "Most tokens to keep, for word (all words) and bpe (4096).", group="Data")
 
-    cell: str = _option("lstm", "The recurrent cell.", choices=("elman", "lstm", "gru"), group="Network")
+    cell: str = _option("lstm", "The recurrent cell (for a list: elman cells).", group="Network")
+    cell_options: dict[str, Any] = field(
+        default_factory=dict,
+        metadata=_told("An option of the cell, zoneout=0.1 for example (for a list: elman cells CELL)."),
+    )
+    layer_options: dict[str, Any] = field(
+        default_factory=dict,
+        metadata=_told("An option of the layers around the cell (for a list: docs/cells.md)."),
+    )
     hidden: int = _option(448, "Hidden units a layer.", group="Network")
     layers: int = _option(1, "Recurrent layers.", group="Network")
     embedding: int = _option(128, "Size of a token's embedding.", group="Network")
@@ -71,12 +86,34 @@ class TrainOptions:
         given = [name for name in BUDGETS if getattr(self, name) is not None]
         if len(given) > 1:
             raise OptionError(f"{flag(given[0])} and {flag(given[1])} are both budgets: give one of them.")
+        self._check_network()
+
+    def _check_network(self) -> None:
+        """The cell by the names that there are, and its options and those of the layers by their kinds."""
+        # They import torch, which a help page does without.
+        from elman.cells import CELLS, cell_named, read_cell_options  # noqa: PLC0415
+        from elman.layers import read_layer_options  # noqa: PLC0415
+
+        self._check("cell", self.cell in CELLS, f"is not known: {choices(self.cell, *CELLS).rstrip('.')}")
+        readers = {
+            "cell_options": lambda given: read_cell_options(self.cell, given),
+            "layer_options": read_layer_options,
+        }
+        for name, read in readers.items():
+            try:
+                object.__setattr__(self, name, read(getattr(self, name)))
+            except OptionError as error:
+                raise OptionError(f"{flag(name)} {error}") from error
+        cell_named(self.cell, self.hidden, **self.cell_options)
 
     def _check_kind(self, name: str, value: Any, choices: tuple[str, ...]) -> None:
         kind, optional = kind_of(name)
         if value is None and optional:
             return
         fits = type(value) is kind or (kind is float and type(value) is int)
+        if kind is dict:
+            # The names of a table, or the texts of a list.
+            fits = isinstance(value, (dict, list, tuple)) and all(isinstance(part, str) for part in value)
         self._check(name, fits, f"must be {_KIND_NAMES[kind]}")
         if kind is float:
             self._check(name, math.isfinite(value), "must be a finite number")
@@ -110,12 +147,19 @@ def with_one_budget(values: Mapping[str, Any], newer: Mapping[str, Any]) -> dict
     return {**{name: value for name, value in values.items() if name not in overruled}, **newer}
 
 
-_KIND_NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+_KIND_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    dict: "a table of options or a list of NAME=VALUE",
+}
 
 
 def flag(name: str) -> str:
-    """The command line's name of an option."""
-    return "--" + name.replace("_", "-")
+    """The command line's name of an option; of a table's options each is given by itself."""
+    one = name.removesuffix("s") if kind_of(name)[0] is dict else name
+    return "--" + one.replace("_", "-")
 
 
 def kind_of(name: str) -> tuple[type, bool]:
@@ -123,7 +167,7 @@ def kind_of(name: str) -> tuple[type, bool]:
     hint = get_type_hints(TrainOptions)[name]
     if get_origin(hint) is UnionType:
         return next(part for part in get_args(hint) if part is not NoneType), True
-    return hint, False
+    return get_origin(hint) or hint, False
 
 
 def option_names() -> tuple[str, ...]:
@@ -132,14 +176,10 @@ def option_names() -> tuple[str, ...]:
 
 def check_names(names: Iterable[str], where: str, also: Iterable[str] = ()) -> None:
     """Raise `OptionError` if one of `names` is no option, and say which it may have been."""
-    import difflib  # noqa: PLC0415
-
-    known = [*option_names(), *also]
+    known = sorted([*option_names(), *also])
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(known))}."
-            raise OptionError(f"{where} has the key {name!r}, which is not known: {hint}")
+            raise OptionError(f"{where} has the key {name!r}, which is not known: {choices(name, *known)}")
 
 
 def read_toml(path: Path, also: Iterable[str] = ()) -> dict[str, Any]:

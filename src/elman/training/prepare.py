@@ -71,6 +71,8 @@ def prepare(texts: Texts, tokenizer: TextTokenizer, options: TrainOptions) -> Pr
         embedding=options.embedding,
         dropout=options.dropout,
         tie=options.tie,
+        cell_options=options.cell_options,
+        layer_options=options.layer_options,
     )
     model = LanguageModel(config, tokenizer, options.engine).to(device)
     task = LanguageTask(model, streams, *valid)
@@ -95,7 +97,7 @@ def _notes(
     notes = [
         f"text: {characters(texts.train):,} characters to train on, {characters(texts.valid):,} to validate on; "
         f"{len(tokens):,} {kind} tokens, vocabulary {config.vocabulary:,}",
-        f"network: {config.layers} x {config.cell} of {config.hidden}, embedding {config.embedding}, "
+        f"network: {config.recurrent_in_words}, embedding {config.embedding}, "
         f"{model.parameter_count:,} parameters, engine {model.recurrent.engine}, {model.device}",
         f"training: {amount:g} {budget}, {streams.batch} streams in windows of {options.bptt}, "
         f"{len(streams):,} updates an epoch",
