@@ -1,11 +1,11 @@
 """Every option against the plain layer, and every cell against the drop-in with as many gates: the native engine, in training,
 forward and backward.
 
-    python benchmarks/cells.py [--rounds 5] [--quick]
+    python benchmarks/cells.py [--rounds 5] [--quick] [--again options scrn ...]
 
 Writes benchmarks/results/cells.json and the tables of cells in docs/performance.md; those above the limit are printed.
-`--quick` takes tiny sizes and one round, and writes nothing: to see that it runs. torchrecurrent is timed beside the cells that
-it has.
+`--quick` takes tiny sizes and one round, and writes nothing: to see that it runs. `--again` times only the options, or the cells
+that are named, and keeps the other figures of the last run. torchrecurrent is timed beside the cells that it has.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from cells_report import above, report, told
 from engine import both
-from timing import in_turns, machine, write_page, write_results
+from timing import in_turns, machine, read_results, write_page, write_results
 from torch import Tensor, nn
 
 import elman
@@ -115,12 +115,12 @@ def time_options(sizes: list[tuple[int, int, int]], rounds: int, least_seconds: 
     return points
 
 
-def time_zoo(sizes: list[tuple[int, int, int]], rounds: int, least_seconds: float) -> list[dict]:
-    """Seconds of every cell that becomes a program, of the drop-in that it stands beside, and of torchrecurrent's layer."""
+def time_zoo(names: list[str], sizes: list[tuple[int, int, int]], rounds: int, least_seconds: float) -> list[dict]:
+    """Seconds of these cells, of the drop-in that each stands beside, and of torchrecurrent's layer."""
     points = []
     for size in sizes:
         hidden = size[2]
-        for name in programs():
+        for name in names:
             gates = count_gates(cell_named(name, hidden), hidden)
             beside, share = stands_beside(gates)
             layers = {
@@ -132,8 +132,8 @@ def time_zoo(sizes: list[tuple[int, int, int]], rounds: int, least_seconds: floa
             point |= {"seconds": times["cell"], "beside_seconds": times["beside"] * share}
             peer = peer_class(name)
             if peer is not None:
-                # Slow enough for one round.
-                theirs = in_turns({"theirs": passes(peer(hidden, hidden), size)}, rounds=1, least_seconds=0)
+                # Slow enough for a few rounds of one call.
+                theirs = in_turns({"theirs": passes(peer(hidden, hidden), size)}, min(rounds, 3), least_seconds=0)
                 point |= {"torchrecurrent": peer.__name__, "torchrecurrent_seconds": theirs["theirs"]}
             points.append(point)
             print(told(point), file=sys.stderr)
@@ -170,6 +170,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--again", nargs="+", choices=["options", *programs()], metavar="NAME", default=[])
     arguments = parser.parse_args()
     if importlib.util.find_spec("torchrecurrent") is None:
         sys.exit("torchrecurrent is timed beside elman's cells and is not installed: pip install -e '.[dev]'")
@@ -178,8 +179,12 @@ def main() -> None:
     torch.manual_seed(0)
     start = time.perf_counter()
     sizes, rounds, least_seconds = (QUICK_SIZES, 1, 0.0) if arguments.quick else (SIZES, arguments.rounds, 0.05)
-    options = time_options(sizes, rounds, least_seconds)
-    zoo = time_zoo(sizes, rounds, least_seconds)
+    again = arguments.again or ["options", *programs()]
+    names = [name for name in again if name != "options"]
+    former = read_results("cells") if arguments.again else {"options": [], "zoo": []}
+    options = time_options(sizes, rounds, least_seconds) if "options" in again else former["options"]
+    timed = {(p["cell"], *p["size"]): p for p in [*former["zoo"], *time_zoo(names, sizes, rounds, least_seconds)]}
+    zoo = list(timed.values())
     text = report(options, zoo)
     print(text, *above([*options, *zoo]), sep="\n")
     if not arguments.quick:

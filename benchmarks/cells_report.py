@@ -32,6 +32,7 @@ def report(options: list[dict], zoo: list[dict]) -> str:
 def option_table(points: list[dict]) -> str:
     """A row for each option, a column for each cell and size."""
     columns = list(dict.fromkeys((p["cell"], *p["size"]) for p in points))
+    besides = list(dict.fromkeys(p["beside"] for p in points))
     found = {(p["option"], p["beside"], p["cell"], *p["size"]): bold(ratio(p)) for p in points}
     rows = [
         [f"`{option}`", beside, *(found.get((option, beside, *column), "") for column in columns)]
@@ -67,13 +68,15 @@ def zoo_figures(point: dict) -> Sequence[str]:
 
 def above(points: list[dict]) -> list[str]:
     """A line for each that is above the limit, and one that says how many there are."""
-    over = [point for point in points if ratio(point) > LIMIT]
-    lines = [
-        f"{point['cell']} {point.get('option', '')} {SHOWN_SIZE.format(*point['size'])}: "
-        f"{ratio(point):.2f} of {point['beside']}"
-        for point in over
-    ]
-    return ["", f"{len(over)} of {len(points)} above {LIMIT}", *lines]
+    over = [told(point) for point in points if ratio(point) > LIMIT]
+    return ["", f"{len(over)} of {len(points)} above {LIMIT}", *over]
+
+
+def told(point: dict) -> str:
+    """A point in a line."""
+    option = f"({point['option']})" if "option" in point else ""
+    size = SHOWN_SIZE.format(*point["size"])
+    return f"{point['cell']}{option} {size}: {ratio(point):.2f} of {point['beside']}"
 
 
 def ratio(point: dict) -> float:

@@ -30,8 +30,14 @@ def main() -> None:
     plain = found["plain"]["loss_nats"]
     heads = ["LSTM of 448", "`--cell-option`", "validation, nats", "against the plain one", "updates", "tokens/s"]
     rows = [
-        [name, ", ".join(f"`{o}`" for o in options[name]), f"{f['loss_nats']:.4f}", f"{f['loss_nats'] - plain:+.4f}"]
-        + [f"{f['steps']:,}", f"{f['tokens_per_second']:,.0f}"]
+        [
+            name,
+            ", ".join(f"`{option}`" for option in options[name]),
+            f"{f['loss_nats']:.4f}",
+            f"{f['loss_nats'] - plain:+.4f}",
+            f"{f['steps']:,}",
+            f"{f['tokens_per_second']:,.0f}",
+        ]
         for name, f in found.items()
     ]
     text = f"{measured_on()} {arguments.minutes:g} minutes each, defaults otherwise.\n\n{table(heads, rows)}"

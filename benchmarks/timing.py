@@ -68,6 +68,12 @@ def write_results(name: str, results: dict) -> None:
     (RESULTS / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
+def read_results(name: str) -> dict:
+    """What `write_results` wrote last."""
+    found: dict = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return found
+
+
 def write_page(page: str, part: str, text: str) -> None:
     """Put `text` between the marks `<!-- PART -->` and `<!-- end of PART -->` of `docs/PAGE.md`."""
     path = DOCS / f"{page}.md"
