@@ -4,8 +4,8 @@ forward and backward.
     python benchmarks/cells.py [--rounds 5] [--quick] [--again options scrn ...]
 
 Writes benchmarks/results/cells.json and the tables of cells in docs/performance.md; those above the limit are printed.
-`--quick` takes tiny sizes and one round, and writes nothing: to see that it runs. `--again` times only the options, or the cells
-that are named, and keeps the other figures of the last run. torchrecurrent is timed beside the cells that it has.
+`--quick` takes tiny sizes and one round, and writes nothing: to see that it runs. `--again` times only the options, or the
+cells that are named, and keeps the other figures of the last run. torchrecurrent is timed beside the cells that it has.
 """
 
 import argparse
