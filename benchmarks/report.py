@@ -1,5 +1,7 @@
 """The tables of docs/performance.md, from the figures of benchmarks/engine.py."""
 
+import math
+
 from timing import geometric_mean, measured_on, table
 
 BF16 = "bf16"
@@ -52,5 +54,6 @@ def row(point: dict, rate: float) -> list[str]:
 def faster(points: list[dict], what: str) -> list[float]:
     """PyTorch's time by elman's: forward, both passes, or both in bf16."""
     if what == BF16:
-        return [min(p["torch both"], p[f"torch both {BF16}"]) / p[f"elman both {BF16}"] for p in points]
+        theirs = [min(p["torch both"], p.get(f"torch both {BF16}", math.inf)) for p in points]
+        return [time / p[f"elman both {BF16}"] for time, p in zip(theirs, points, strict=True)]
     return [p[f"torch {what}"] / p[f"elman {what}"] for p in points]
