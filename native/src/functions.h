@@ -94,11 +94,14 @@ inline typename Simd<Real>::V logarithm(typename Simd<Real>::V x) {
     typedef typename Simd<Real>::V V;
     typedef typename Simd<Real>::I I;
     typedef typename Simd<Real>::Int Int;
-    const I denormal = x < C::smallest;
-    const V scaled = denormal ? x * C::scale : x;
+    // What has no logarithm is put right at the end.
+    const V positive = x > 0 ? x : broadcast<Real>(1);
+    const I denormal = positive < C::smallest;
+    const V scaled = denormal ? positive * C::scale : positive;
     const Int half_root = sizeof(Real) == 4 ? (Int)0x3f3504f3 : (Int)0x3fe6a09e667f3bcd;
-    I e = ((I)scaled - half_root) >> C::mantissa;
-    const V m = (V)((I)scaled - (e << C::mantissa));
+    const I above = (I)scaled - half_root;
+    I e = above >> C::mantissa;
+    const V m = (V)((above & (((Int)1 << C::mantissa) - 1)) + half_root);
     e -= denormal & C::scale_power;
     const V power = __builtin_convertvector(e, V);
     V y = twice_artanh<Real, C::log_terms>((m - Real(1)) / (m + Real(1))) + power * C::ln2_low + power * C::ln2_high;
