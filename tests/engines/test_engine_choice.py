@@ -92,7 +92,7 @@ def test_torch_engine_named_for_a_foreign_cell_says_why_not_and_what_to_do() -> 
 @pytest.mark.parametrize("wrong", ["cudnn", "Torch", "", None, 3])
 def test_an_unknown_engine_is_named_with_the_known_ones(wrong: object) -> None:
     with pytest.raises(
-        EngineError, match=rf"engine='{wrong}' is not known: choose from auto, reference, torch, native"
+        EngineError, match=rf"engine='{wrong}' is not known: choose from auto, reference, scan, torch, native"
     ):
         resolve(wrong, ElmanCell(3))
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar
 
 import torch
 
-from elman.axes import Float, Tensor
+from elman.axes import Bool, Float, Int, Tensor
 from elman.cells.checks import check_number, check_probability, check_size
 from elman.cells.clipping import clip_gradient
 from elman.cells.operations import affine, clip, concat, layer_norm, split, split_rows
@@ -93,6 +93,8 @@ class Cell(ABC):
     reads_input: ClassVar[bool] = False
     # Whether its states are linear in themselves, so that a whole sequence can be computed as a scan, without a loop over time.
     scans: ClassVar[bool] = False
+    # Whether it has a `scan` of its own.
+    has_own_scan: ClassVar[bool] = False
     # Which options inside a step it has: "layer_norm" takes `inputs` and `recur`, "variational_dropout" `recur`,
     # "recurrent_dropout" `candidate`.
     inner_options: ClassVar[frozenset[str]] = frozenset()
@@ -240,6 +242,25 @@ class Cell(ABC):
             y = value if y is new else y
             arrays.append(value)
         return y, type(after)(*arrays)
+
+    def scan(
+        self,
+        run: Callable[..., Any],
+        weights: Weights,
+        x_TBD: Float[Tensor, "T B D"],
+        state: State,
+        lengths_B: Int[Tensor, "B"] | None = None,
+        reset_TB: Bool[Tensor, "T B"] | None = None,
+        *,
+        fresh: State,
+    ) -> tuple[Float[Tensor, "T B H"], State]:
+        """A whole sequence at once, faster than step by step: what folding `step` over it gives, from any state.
+
+        For cells that say `has_own_scan`. Runs forwards in time, without masks and without the options that `advance` puts
+        around a step. x is 0 beyond a row's length; what y is there doesn't matter. `reset_TB` has no flags there, `fresh` is
+        the state after a reset, arrays of (1, size), and `run` is `elman.engines.scan`, for cells that are made of others.
+        """
+        raise NotImplementedError(f"the cell {self.name!r} has no scan of its own")
 
     # ---- what steps are written with, so that a cell has the options inside of it ------------------------------------
 

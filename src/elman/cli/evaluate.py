@@ -15,7 +15,7 @@ def evaluate(
     ],
     encoding: Annotated[str, typer.Option(help="Encoding of the text.")] = "utf-8",
     device: Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, mps.")] = "auto",
-    engine: Annotated[str, typer.Option(help="What runs the cells: auto, native, torch, reference.")] = "auto",
+    engine: Annotated[str, typer.Option(help="What runs the cells: auto, scan, native, torch, reference.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, as the last line.")] = False,
 ) -> None:
     """Score a text: loss in nats, bits per character, perplexity, tokens.

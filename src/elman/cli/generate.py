@@ -27,7 +27,7 @@ def generate(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed writes the same text.", show_default=False)] = None,
     device: Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, mps.")] = "auto",
-    engine: Annotated[str, typer.Option(help="What runs the cells: auto, native, torch, reference.")] = "auto",
+    engine: Annotated[str, typer.Option(help="What runs the cells: auto, scan, native, torch, reference.")] = "auto",
 ) -> None:
     """Write text, as it is made. The state is carried one step at a time, never recomputed from the beginning.
 

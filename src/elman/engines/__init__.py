@@ -6,7 +6,7 @@ import torch
 
 from elman.axes import Bool, Float, Int, Tensor
 from elman.cells import Cell, Masks, State, Weights
-from elman.engines import fused, native, reference
+from elman.engines import fused, native, own, reference
 from elman.engines.choose import Engine, resolve
 from elman.engines.recompute import scan_in_chunks
 
@@ -50,7 +50,9 @@ def scan(
         options["fresh"] = fresh
     if masks:
         options["masks"] = masks
-    module = {Engine.REFERENCE: reference, Engine.TORCH: fused, Engine.NATIVE: native}[chosen]
+    if chosen is Engine.SCAN:
+        options["run"] = scan
+    module = {Engine.REFERENCE: reference, Engine.SCAN: own, Engine.TORCH: fused, Engine.NATIVE: native}[chosen]
     if recompute and torch.is_grad_enabled():
         return scan_in_chunks(module.scan, cell, weights, x_TBD, state, lengths_B, reset_TB, **options)
     return module.scan(cell, weights, x_TBD, state, lengths_B, reset_TB, **options)

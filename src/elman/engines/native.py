@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from elman.axes import Bool, Float, Int, Tensor
 from elman.cells import Cell, Masks, State, Weights
 from elman.engines import reference
+from elman.engines.padding import without_padding
 from elman.errors import ElmanError, EngineError, OptionError, TraceError
 from elman.programs import CellPrograms, programs_of
 
@@ -127,7 +128,7 @@ def scan(
             all_states=all_states,
         )
     dtype = state[0].dtype
-    x = x_TBD.to(dtype) if projected else cell.project(weights, _without_padding(x_TBD, lengths_B)).to(dtype)
+    x = x_TBD.to(dtype) if projected else cell.project(weights, without_padding(x_TBD, lengths_B)).to(dtype)
     keep = all_states or (torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves))
     arguments = (
         x,
@@ -206,14 +207,6 @@ def _matmul_precision() -> int:
 def _fresh(cell: Cell, like: Tensor, fresh: State | None) -> Tensor:
     """The state after a reset, (S)."""
     return torch.cat([s.squeeze(0).to(like.dtype) for s in fresh or cell.initial_state(1, like)])
-
-
-def _without_padding(x_TBD: Tensor, lengths_B: Tensor | None) -> Tensor:
-    """Zeros beyond each row's length: a cell's own projection, and its gradient, must see no NaN there."""
-    if lengths_B is None:
-        return x_TBD
-    times_T = torch.arange(x_TBD.shape[0], device=x_TBD.device)
-    return torch.where((times_T[:, None] < lengths_B).unsqueeze(-1), x_TBD, 0)
 
 
 def _beyond_the_core(leaves: Sequence[Tensor]) -> bool:

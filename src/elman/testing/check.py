@@ -112,7 +112,7 @@ def _engines_for(
     if wanted is not None:
         return tuple(dict.fromkeys(resolve(engine, subject.cell, like) for engine in wanted)), {}
     able, refusals = [], {}
-    for engine in (Engine.REFERENCE, Engine.TORCH, Engine.NATIVE):
+    for engine in (Engine.REFERENCE, Engine.SCAN, Engine.TORCH, Engine.NATIVE):
         try:
             able.append(resolve(engine, subject.cell, like))
         except EngineError as error:
