@@ -1,5 +1,6 @@
 // The operations of a program, each on a tile: `rows` rows of one column block. An operand is a pointer to its first row and
-// the distance to the next, 0 for what all rows share. A target may be an operand.
+// the distance to the next, 0 for what all rows share. A target may be an operand. Each operation is there once more, asking
+// for memory that will be read later: so much ahead of each operand, in bytes.
 #pragma once
 #include "../include/elman.h"
 #include "functions.h"
@@ -9,10 +10,34 @@ namespace {
 template <class Real>
 using Operation = void (*)(Real* d, int64_t d_row, const Real* a, int64_t a_row, const Real* b, int64_t b_row, int rows);
 
-template <class Real, class Function>
-inline void each(Real* d, int64_t d_row, const Real* a, int64_t a_row, const Real* b, int64_t b_row, int rows, Function f) {
+struct Ahead {
+    int64_t d, a, b;
+};
+
+template <class Real>
+using OperationAhead = void (*)(Real* d, int64_t d_row, const Real* a, int64_t a_row, const Real* b, int64_t b_row, int rows, Ahead ahead);
+
+// The lines of a block, that far from here; nothing is read, so that it need not be there.
+template <class Real>
+inline void ask_for(const Real* here, int64_t bytes) {
+    for (int line = 0; line < BLOCK<Real> * (int)sizeof(Real); line += 64) __builtin_prefetch((const char*)((uintptr_t)here + bytes + line), 0, 2);
+}
+
+struct Nothing {};
+template <class Real>
+inline void ask(const Real*, const Real*, const Real*, Nothing) {}
+template <class Real>
+inline void ask(const Real* d, const Real* a, const Real* b, Ahead ahead) {
+    ask_for(a, ahead.a);
+    ask_for(b, ahead.b);
+    ask_for(d, ahead.d);
+}
+
+template <class Real, class Function, class MaybeAhead>
+inline void each(Real* d, int64_t d_row, const Real* a, int64_t a_row, const Real* b, int64_t b_row, int rows, MaybeAhead ahead, Function f) {
     constexpr int L = LANES<Real>;
     for (int r = 0; r < rows; r++, d += d_row, a += a_row, b += b_row) {
+        ask(d, a, b, ahead);
         auto low = f(load<Real>(a), load<Real>(b));
         auto high = f(load<Real>(a + L), load<Real>(b + L));
         store<Real>(d, low);
@@ -25,7 +50,12 @@ inline void each(Real* d, int64_t d_row, const Real* a, int64_t a_row, const Rea
     template <class Real>                                                                                                 \
     void name(Real* d, int64_t d_row, const Real* a, int64_t a_row, const Real* b, int64_t b_row, int rows) {             \
         typedef typename Simd<Real>::V V;                                                                                 \
-        each(d, d_row, a, a_row, b, b_row, rows, [](V x, V y) -> V { (void)y; return expression; });                      \
+        each(d, d_row, a, a_row, b, b_row, rows, Nothing{}, [](V x, V y) -> V { (void)y; return expression; });           \
+    }                                                                                                                     \
+    template <class Real>                                                                                                 \
+    void name##_ahead(Real* d, int64_t d_row, const Real* a, int64_t a_row, const Real* b, int64_t b_row, int rows, Ahead ahead) { \
+        typedef typename Simd<Real>::V V;                                                                                 \
+        each(d, d_row, a, a_row, b, b_row, rows, ahead, [](V x, V y) -> V { (void)y; return expression; });               \
     }
 
 ELMAN_OPERATION(op_copy, x)
@@ -59,10 +89,23 @@ void op_sqrt(Real* d, int64_t d_row, const Real* a, int64_t a_row, const Real*, 
 }
 
 template <class Real>
+void op_sqrt_ahead(Real* d, int64_t d_row, const Real* a, int64_t a_row, const Real* b, int64_t b_row, int rows, Ahead) {
+    op_sqrt(d, d_row, a, a_row, b, b_row, rows);
+}
+
+template <class Real>
 constexpr Operation<Real> OPERATIONS[] = {
     op_copy<Real>, op_add<Real>, op_sub<Real>,  op_mul<Real>, op_div<Real>,      op_neg<Real>, op_sigmoid<Real>,
     op_tanh<Real>, op_relu<Real>, op_exp<Real>, op_sqrt<Real>, op_log<Real>,     op_softplus<Real>, op_max<Real>,
     op_min<Real>,  op_at_least<Real>, op_d_sigmoid<Real>, op_d_tanh<Real>, op_d_relu<Real>,
+};
+
+template <class Real>
+constexpr OperationAhead<Real> OPERATIONS_AHEAD[] = {
+    op_copy_ahead<Real>, op_add_ahead<Real>, op_sub_ahead<Real>, op_mul_ahead<Real>, op_div_ahead<Real>, op_neg_ahead<Real>,
+    op_sigmoid_ahead<Real>, op_tanh_ahead<Real>, op_relu_ahead<Real>, op_exp_ahead<Real>, op_sqrt_ahead<Real>, op_log_ahead<Real>,
+    op_softplus_ahead<Real>, op_max_ahead<Real>, op_min_ahead<Real>, op_at_least_ahead<Real>, op_d_sigmoid_ahead<Real>,
+    op_d_tanh_ahead<Real>, op_d_relu_ahead<Real>,
 };
 
 // The same with a number a row for b. They are copied first: the target may be the register that they stand in.

@@ -5,10 +5,10 @@
 // column blocks, with a barrier after each stage. Sums never depend on the split: a row sum is made block by block, an
 // accumulator tile by tile, and these parts are added in their order at the end.
 #pragma once
-#include <stdlib.h>
-
 #include "instructions.h"
+#include "list.h"
 #include "micro.h"
+#include "scan.h"
 #include "step.h"
 #include "threads.h"
 
@@ -23,29 +23,6 @@ constexpr int64_t MOST_INSTRUCTION_OPERANDS = 3;
 
 // Multiplications of a whole run that one thread does sooner than it could call another.
 constexpr int64_t SMALL_RUN = 1 << 17;
-
-// A list that grows. Not std::vector, whose code would be shared between instruction sets.
-template <class T>
-class List {
-public:
-    List() = default;
-    List(const List&) = delete;
-    List& operator=(const List&) = delete;
-    ~List() { free(data_); }
-
-    void push_back(T value) {
-        if (count_ == room_) {
-            room_ = room_ ? 2 * room_ : 16;
-            data_ = (T*)realloc(data_, room_ * sizeof(T));
-        }
-        data_[count_++] = value;
-    }
-    T operator[](int64_t i) const { return data_[i]; }
-
-private:
-    T* data_ = nullptr;
-    int64_t count_ = 0, room_ = 0;
-};
 
 inline int64_t round_up64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -684,12 +661,13 @@ private:
 
 template <class Kind>
 void run_steps(const elman_step* step, const elman_run* run) {
-    Sequence<Kind>(*step, *run).run();
+    if (is_scan(*step)) Scan<typename Kind::Element>(*step, *run).run();
+    else Sequence<Kind>(*step, *run).run();
 }
 
 template <class Kind>
 int64_t run_workspace(const elman_step* step, const elman_run* run) {
-    return Sequence<Kind>(*step, *run).bytes();
+    return is_scan(*step) ? Scan<typename Kind::Element>(*step, *run).bytes() : Sequence<Kind>(*step, *run).bytes();
 }
 
 }  // namespace

@@ -286,6 +286,14 @@ void test_steps() {
                 if (kind % 2) test_leaky<float>(width, schedule), test_softmax<double>(width, schedule), test_norm<float>(width, schedule);
                 else test_leaky<double>(width, schedule), test_softmax<float>(width, schedule), test_norm<double>(width, schedule);
             }
+    // Rows of several pieces, shared by threads or not.
+    for (int64_t batch : {1, 2, 5})
+        for (int width : {256, 257, 530, 700}) {
+            Schedule schedule(batch, 5, batch % 2, 0.3, random);
+            test_leaky<float>(width, schedule);
+            schedule.backwards = true;
+            test_leaky<double>(width, schedule);
+        }
 }
 
 }  // namespace

@@ -66,9 +66,10 @@ def scan(
     if lengths is not None and keep:
         rows = empty(x, layout.rows, plan.y_width + own_width)
         y, states = rows[:, : plan.y_width], rows[:, plan.y_width :]
-    kept = empty(x, layout.rows if keep else 0, plan.kept_width)
+    u = call.project()
+    kept = u if keep and plan.keeps_u else empty(x, layout.rows if keep else 0, plan.kept_width)
 
-    arrays = {"u": Array(call.project()), "y": Array(y), "kept": Array(kept), **call.masks}
+    arrays = {"u": Array(u), "y": Array(y), "kept": Array(kept), **call.masks}
     finals: dict[str, Tensor] = {}
     column = 0
     for name, width in plan.states:
@@ -169,6 +170,7 @@ def scan_backward(
         dy = x.new_zeros(*x.shape[:2], plan.y_width)
     du = empty(x, layout.rows, plan.u_width)
     arrays = {"dy": Array(layout.gather(dy).contiguous()), "kept": Array(kept), "du": Array(du), **call.masks}
+    arrays["u"] = Array(kept if plan.keeps_u else call.x_rows)
     dfresh = state.new_zeros(state.shape[1])
     gradients = {"du": du}
     for product in plan.products:

@@ -75,6 +75,11 @@ class CellPrograms:
     masks: list[tuple[str, int, bool]]
 
     @property
+    def keeps_u(self) -> bool:
+        """Whether what is kept is u. (If x is u, it is there anyway.)"""
+        return self.projected and "u" in self.backward.arrays
+
+    @property
     def sequences(self) -> list[tuple[str, int]]:
         """The states that have a sequence of their own."""
         return [(name, width) for name, width in self.states if name not in self.y_states]
@@ -120,7 +125,7 @@ def programs_of(cell: Cell, all_states: bool = False, masked: bool = False) -> C
             for name, shape in cell.weight_shapes(cell.input_size or 1).items()
             if name != "weight_ih" or not _is_projected(cell)
         },
-        kept_width=back.kept_width,
+        kept_width=step.u_width if _is_projected(cell) and "u" in backward.arrays else back.kept_width,
         training=training,
         inference=inference,
         backward=backward,
@@ -192,6 +197,8 @@ class _Plan:
                     plan.array(array, kind, width)
         if "kept" in used:
             plan.array("kept", ArrayKind.SEQUENCE, back.kept_width)
+        if "u" in used:
+            plan.array("u", ArrayKind.SEQUENCE, self.step.u_width)
         self._vectors(plan, back.graph)
         plan.array("du", ArrayKind.SEQUENCE, self.step.u_width)
         plan.write("du", back.du)

@@ -1,7 +1,8 @@
 """The reverse of a step: its vector-Jacobian product, node by node, as another step.
 
 Which values of the forward step are kept follows from what the reverse reads: the states are there anyway, a value that
-can be computed from them, from parameters and from kept values is computed again, and the rest is kept.
+can be computed from them, from parameters and from kept values is computed again, and the rest is kept. Of a step that goes
+element by element all values are computed again, from u: there it is memory that takes the time.
 """
 
 from dataclasses import dataclass, field
@@ -25,7 +26,8 @@ class ProductGradient:
 @dataclass
 class Reverse:
     """The reverse step. Its leaves: `dy`, `carried NAME` (gradient of each state after the step), `d NAME` (gradient of a
-    state's whole sequence, if it is given out), `before NAME`, `after NAME`, `kept`, and vectors among the weights."""
+    state's whole sequence, if it is given out), `before NAME`, `after NAME`, `kept`, vectors among the weights, and `u` where
+    nothing is kept."""
 
     graph: Graph
     du: tuple[Node, ...]
@@ -131,6 +133,7 @@ class _Keeper:
         self._found: dict[Node, Node] = {}
         self.kept: dict[Node, int] = {}
         self.width = 0
+        self._has_u = all(node.operation in POINTWISE or not node.operands for node in step.graph)
         for (name, _), nodes in zip(step.states, step.after, strict=True):
             column = 0
             for node in nodes:
@@ -165,7 +168,7 @@ class _Keeper:
         if node in self._found or node.operation == "constant":
             return True
         if node.operation == "leaf":
-            return node.data.array != "u"
+            return self._has_u or node.data.array != "u"
         return node.operation in POINTWISE and all(self._can(operand) for operand in node.operands)
 
     def _again(self, node: Node) -> Node:

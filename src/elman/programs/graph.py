@@ -130,11 +130,15 @@ class Graph:
         return self._node("spread", (x,), width) if x.width == NUMBER else x
 
     def pointwise(self, operation: str, *operands: Node) -> Node:
-        """Element by element; constants are folded, and what adds zero or multiplies by one is left out."""
+        """Element by element; constants are folded, what adds zero or multiplies by one is left out, and what adds a
+        negative subtracts."""
         assert POINTWISE[operation] == len(operands), f"{operation} takes {POINTWISE[operation]} operands"
         simpler = _simplified(operation, operands)
         if simpler is not None:
             return simpler
+        for one, other in (operands, operands[::-1]) if operation == "add" else ():
+            if other.operation == "neg":
+                return self.pointwise("sub", one, other.operands[0])
         return self._node(operation, operands, max(node.width for node in operands))
 
     def _node(self, operation: str, operands: tuple[Node, ...], width: int, data: Any = None) -> Node:
