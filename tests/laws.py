@@ -12,7 +12,7 @@ from torch import Tensor
 
 from elman import testing
 from elman.cells import Cell, ElmanCell, GRUCell, LSTMCell
-from elman.cells.operations import affine, layer_norm, sigmoid, split, split_rows, tanh
+from elman.cells.operations import activation, affine, layer_norm, sigmoid, split, split_rows, tanh
 from elman.engines import Engine
 from elman.testing import (
     TOLERANCE,
@@ -78,6 +78,8 @@ class LeakyCell(Cell):
     """A cell of a user's own, with what the built-in ones have not: a vector used element by element, two products in a
     row, exp, a quotient, numbers, a row's mean, an output that is no state."""
 
+    rectifier: str = "relu"
+
     name: ClassVar[str] = "leaky"
     gates: ClassVar[tuple[str, ...]] = ("a", "b")
     state_type: ClassVar = LeakyState
@@ -93,7 +95,7 @@ class LeakyCell(Cell):
         h = keep * state.h + (1 - keep) * torch.tanh(u_b + v_b)
         mixed = (h * state.m) @ weights["mix"].T
         m = 0.5 * state.m + mixed / (2.0 + h.mean(-1, keepdim=True) * h.mean(-1, keepdim=True))
-        return layer_norm(m + h, weights["gain"]) - torch.relu(m), LeakyState(h, m)
+        return layer_norm(m + h, weights["gain"]) - activation(self.rectifier)(m), LeakyState(h, m)
 
 
 @dataclass(frozen=True)

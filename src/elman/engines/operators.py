@@ -169,8 +169,13 @@ def scan_backward(
     if dy is None:
         dy = x.new_zeros(*x.shape[:2], plan.y_width)
     du = empty(x, layout.rows, plan.u_width)
-    arrays = {"dy": Array(layout.gather(dy).contiguous()), "kept": Array(kept), "du": Array(du), **call.masks}
-    arrays["u"] = Array(kept if plan.keeps_u else call.x_rows)
+    arrays = {
+        "dy": Array(layout.gather(dy).contiguous()),
+        "u": Array(kept if plan.keeps_u else call.x_rows),
+        "kept": Array(kept),
+        "du": Array(du),
+        **call.masks,
+    }
     dfresh = state.new_zeros(state.shape[1])
     gradients = {"du": du}
     for product in plan.products:
