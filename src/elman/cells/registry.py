@@ -14,6 +14,7 @@ from elman.cells.delayed import TauGRUCell
 from elman.cells.elman import ElmanCell
 from elman.cells.fast import FastGRNNCell, FastRNNCell
 from elman.cells.gru import GRUCell
+from elman.cells.hgrn import HGRNCell
 from elman.cells.independent import IndRNNCell
 from elman.cells.intersection import IntersectionRNNCell
 from elman.cells.irnn import IRNNCell
@@ -31,6 +32,7 @@ from elman.cells.lstm_variants import (
     WMCLSTMCell,
 )
 from elman.cells.mgu import MGUCell, MiRU1Cell, MiRU2Cell
+from elman.cells.mingru import MinGRUCell, MinLSTMCell
 from elman.cells.minimal import MinimalRNNCell
 from elman.cells.mogrifier import MogrifierLSTMCell
 from elman.cells.mut import MUT1Cell, MUT2Cell, MUT3Cell
@@ -97,6 +99,10 @@ _KINDS: tuple[type[Cell], ...] = (
     LEMCell,
     FastRNNCell,
     FastGRNNCell,
+    # Linear in their states.
+    MinGRUCell,
+    MinLSTMCell,
+    HGRNCell,
 )
 CELLS: dict[str, type[Cell]] = {kind.name: kind for kind in _KINDS}
 
