@@ -81,7 +81,7 @@ class LRUCell(Cell):
     @cached_property
     def _turning(self) -> "_TurningCell":
         """What `scan` runs."""
-        return _TurningCell(self.hidden_size)
+        return _TurningCell(self.hidden_size, input_size=2 * self.hidden_size)
 
     def weight_shapes(self, input_size: int) -> dict[str, tuple[int, ...]]:
         size = self.hidden_size
@@ -149,6 +149,7 @@ class _TurningCell(Cell):
 
     name: ClassVar[str] = "turning"
     gates: ClassVar[tuple[str, ...]] = ("re", "im")
+    reads_input: ClassVar[bool] = True
     state_type: ClassVar = LRUState
 
     @property

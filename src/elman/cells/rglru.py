@@ -82,7 +82,9 @@ class RGLRUCell(Cell):
     @cached_property
     def _parts(self) -> tuple["_ConvolutionCell", "_DecayCell"]:
         """What `scan` runs: the convolution and the recurrence."""
-        return _ConvolutionCell(self.hidden_size, self.bias, width=self.conv_width), _DecayCell(self.hidden_size)
+        size = self.hidden_size
+        convolution = _ConvolutionCell(size, self.bias, width=self.conv_width, input_size=size)
+        return convolution, _DecayCell(size, input_size=3 * size)
 
     @property
     def state_type(self) -> Any:
@@ -168,6 +170,7 @@ class _Given(Cell):
     """A part of the RG-LRU, for which u is made already."""
 
     gates: ClassVar[tuple[str, ...]] = ()
+    reads_input: ClassVar[bool] = True
 
     def project(self, weights: Weights, x: Float[Tensor, "*steps G"]) -> Float[Tensor, "*steps G"]:  # noqa: ARG002
         """x_t itself."""
