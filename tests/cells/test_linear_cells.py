@@ -349,6 +349,7 @@ def test_the_parts_of_a_scan_of_its_own_are_run_by_the_core(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("cell", [LRUCell(3), RGLRUCell(3)], ids=lambda cell: cell.name)
+@pytest.mark.usefixtures("unchecked_types")
 def test_a_scan_of_its_own_has_second_derivatives(cell: Cell) -> None:
     case = random_case(cell, 3, 2, 2, 1, "cpu")
     leaves = case.leaves()
