@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import elman
 from elman.cells import Cell, ElmanCell, GRUCell, LSTMCell
 from elman.engines import Engine, native, operators, scan
 from elman.errors import ShapeError
+from elman.layers import layers_of
 
 pytestmark = pytest.mark.usefixtures("unchecked_types")
 # TorchDynamo looks into everything that is called, and gets lost in the checks of annotations: these tests run in a process
@@ -43,6 +45,8 @@ CELLS = {
 SMOOTH = ("tanh", "lstm", "lstm_projected", "gru", "gru_reset_before")
 LENGTHS = [5, 0, 3]
 LAYERS: dict[str, Callable[..., Any]] = {"rnn": elman.RNN, "gru": elman.GRU, "lstm": elman.LSTM}
+# Cells with a scan of their own, which is made of others.
+OWN = {"lru": partial(layers_of, "lru"), "rglru": partial(layers_of, "rglru")}
 every_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 smooth_cells = pytest.mark.parametrize("cell", [CELLS[name] for name in SMOOTH], ids=SMOOTH)
 every_layer = pytest.mark.parametrize("kind", LAYERS)
@@ -172,12 +176,12 @@ def same(actual: list[Tensor], expected: list[Tensor]) -> None:
 
 
 @without_checks
-@every_layer
+@pytest.mark.parametrize("kind", LAYERS | OWN)
 @pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True, "batch_first": True}], ids=str)
 def test_compiled_equals_eager(kind: str, options: dict[str, Any]) -> None:
     """One graph without a break, forwards and backwards, plain and with lengths and resets."""
     torch._dynamo.reset()
-    layer = LAYERS[kind](3, 4, **options, dtype=torch.float64)
+    layer = (LAYERS | OWN)[kind](3, 4, **options, dtype=torch.float64)
     swapped = bool(options)
     x = torch.randn(3, 6, 3, dtype=torch.float64) if swapped else torch.randn(6, 3, 3, dtype=torch.float64)
     reset = torch.rand(x.shape[:2]) < 0.3

@@ -29,9 +29,9 @@ def test_a_layer_has_as_many_parameters_and_the_weights_that_are_told(name: str)
 @every_name
 def test_the_states_are_those_that_a_layer_carries(name: str) -> None:
     facts = describe_cell(name, D, H)
-    state = layers_of(name, D, H).initial_state(3)
-    assert list(facts.states.values()) == [s.shape[-1] for s in state]
-    assert facts.states.keys() == set(CELLS[name].state_type._fields)
+    layers = layers_of(name, D, H)
+    assert list(facts.states.values()) == [s.shape[-1] for s in layers.initial_state(3)]
+    assert facts.states.keys() == set(layers.cell.state_type._fields)
     assert facts.streams
 
 

@@ -11,6 +11,12 @@ from laws import LeakyCell, NormedLSTMCell
 
 from elman import engines
 from elman.cells import CELLS, Cell, ElmanCell, GRUCell, LSTMCell, cell_options
+from elman.cells.hgrn import HGRNCell
+from elman.cells.lru import LRUCell
+from elman.cells.mingru import MinGRUCell, MinLSTMCell
+from elman.cells.qrnn import QRNNCell
+from elman.cells.rglru import RGLRUCell
+from elman.cells.sru import SRUCell
 from elman.engines import Engine
 from elman.errors import CellError, ElmanError, EngineError, OptionError
 from elman.testing import CheckReport, check_cell, instruction_sets, using_instruction_set
@@ -61,6 +67,18 @@ _FURTHER: list[Cell] = [
     LeakyCell(5),
     NormedLSTMCell(5),
     _OwnProjection(5),
+    MinGRUCell(5, nonlinearity="positive"),
+    MinLSTMCell(5, normalised=False, layer_norm=True),
+    QRNNCell(5, pooling="ifo"),
+    QRNNCell(5, pooling="f", window=3, layer_norm=True, recurrent_dropout=0.2, zoneout=0.2),
+    # As many units as features.
+    SRUCell(3, rescale=True),
+    SRUCell(5, peepholes=False, nonlinearity="tanh"),
+    HGRNCell(5, lower_bound=0.5),
+    LRUCell(3),
+    LRUCell(5, bias=False, r_min=0.0, r_max=1.0),
+    RGLRUCell(5, conv_width=1, bias=False),
+    RGLRUCell(5, conv_width=2),
 ]
 
 

@@ -199,7 +199,9 @@ class Cell(ABC):
         if self.bias and self.recurrent_bias and recurrent_rows:
             shapes["bias_hh"] = (recurrent_rows,)
         if self.layer_norm:
-            shapes |= {"norm_ih": (rows,), "norm_hh": (recurrent_rows,)}
+            shapes["norm_ih"] = (rows,)
+        if self.layer_norm and recurrent_rows:
+            shapes["norm_hh"] = (recurrent_rows,)
         return shapes
 
     def initialise(self, weights: Weights) -> None:

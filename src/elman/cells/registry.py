@@ -14,6 +14,7 @@ from elman.cells.delayed import TauGRUCell
 from elman.cells.elman import ElmanCell
 from elman.cells.fast import FastGRNNCell, FastRNNCell
 from elman.cells.gru import GRUCell
+from elman.cells.hgrn import HGRNCell
 from elman.cells.independent import IndRNNCell
 from elman.cells.intersection import IntersectionRNNCell
 from elman.cells.irnn import IRNNCell
@@ -21,6 +22,7 @@ from elman.cells.janet import JANETCell
 from elman.cells.jordan import JordanCell
 from elman.cells.lem import LEMCell
 from elman.cells.light import LightRUCell, LiGRUCell
+from elman.cells.lru import LRUCell
 from elman.cells.lstm import LSTMCell
 from elman.cells.lstm_variants import (
     MCLSTMCell,
@@ -31,17 +33,21 @@ from elman.cells.lstm_variants import (
     WMCLSTMCell,
 )
 from elman.cells.mgu import MGUCell, MiRU1Cell, MiRU2Cell
+from elman.cells.mingru import MinGRUCell, MinLSTMCell
 from elman.cells.minimal import MinimalRNNCell
 from elman.cells.mogrifier import MogrifierLSTMCell
 from elman.cells.mut import MUT1Cell, MUT2Cell, MUT3Cell
 from elman.cells.nas import NASCell
 from elman.cells.options import Option, read_options
 from elman.cells.oscillators import CoRNNCell, UnICORNNCell
+from elman.cells.qrnn import QRNNCell
 from elman.cells.ran import RANCell
+from elman.cells.rglru import RGLRUCell
 from elman.cells.scrn import SCRNCell
 from elman.cells.sgrn import SGRNCell
 from elman.cells.sgu import DSGUCell, SGUCell
 from elman.cells.slstm import SLSTMCell
+from elman.cells.sru import SRUCell
 from elman.cells.star import STARCell
 from elman.cells.typed import TGRUCell, TLSTMCell, TRNNCell
 from elman.cells.ugrnn import UGRNNCell
@@ -97,6 +103,14 @@ _KINDS: tuple[type[Cell], ...] = (
     LEMCell,
     FastRNNCell,
     FastGRNNCell,
+    # Linear in their states, or element by element.
+    MinGRUCell,
+    MinLSTMCell,
+    QRNNCell,
+    SRUCell,
+    HGRNCell,
+    LRUCell,
+    RGLRUCell,
 )
 CELLS: dict[str, type[Cell]] = {kind.name: kind for kind in _KINDS}
 

@@ -53,6 +53,7 @@ class TRNNCell(Cell):
     gates: ClassVar[tuple[str, ...]] = ("z", "f")
     recurrent_gates: ClassVar[tuple[str, ...] | None] = ()
     keep_gates: ClassVar = {"f": 1}
+    scans: ClassVar[bool] = True
     inner_options: ClassVar[frozenset[str]] = frozenset({"recurrent_dropout"})
     state_type: ClassVar = TRNNState
 
@@ -79,6 +80,7 @@ class _StronglyTypedCell(Cell):
     citation: ClassVar[str] = "Balduzzi and Ghifary 2016, arXiv 1602.02218"
     gates: ClassVar[tuple[str, ...]] = ("z", "f", "o")
     keep_gates: ClassVar = {"f": 1}
+    scans: ClassVar[bool] = True
     inner_options: ClassVar[frozenset[str]] = frozenset({"recurrent_dropout"})
 
     def __post_init__(self) -> None:

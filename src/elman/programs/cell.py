@@ -12,7 +12,7 @@ from functools import cache
 from elman.cells import Cell
 from elman.errors import TraceError
 from elman.programs.code import ArrayKind, Program, WeightUse
-from elman.programs.derivative import Reverse, reverse
+from elman.programs.derivative import Reverse, is_state, reverse
 from elman.programs.graph import Graph, Node
 from elman.programs.schedule import Scheduler
 from elman.programs.trace import TracedStep, trace
@@ -246,9 +246,8 @@ class _Plan:
         return sums
 
     def _source(self, source: tuple[Node, ...]) -> tuple[str, int]:
-        first = source[0]
-        if first.operation == "leaf":
-            return first.data.array, first.data.column
+        if is_state(source):
+            return source[0].data.array, source[0].data.column
         columns = [self.back.kept[node] for node in source]
         expected = [columns[0] + sum(node.width for node in source[:i]) for i in range(len(source))]
         if columns != expected:

@@ -89,6 +89,18 @@ def reverse(step: TracedStep, sequences: tuple[str, ...]) -> Reverse:
     return Reverse(graph, du, dbefore, products, vectors, keeper.kept, keeper.width)
 
 
+def is_state(source: tuple[Node, ...]) -> bool:
+    """Whether these are columns of one state before the step, side by side as they stand in it."""
+    if any(node.operation != "leaf" for node in source):
+        return False
+    column = source[0].data.column
+    for node in source:
+        if node.data.array != source[0].data.array or node.data.column != column:
+            return False
+        column += node.width
+    return source[0].data.array.startswith("before ")
+
+
 def _limited(graph: Graph, gradient: Node, limit: float | None) -> Node:
     if limit is None or gradient.operation == "spread":
         return gradient
@@ -142,9 +154,7 @@ class _Keeper:
 
     def keep_source(self, source: tuple[Node, ...]) -> None:
         """Keep the input of a product, whole and in order, unless it is a state."""
-        if all(node.operation == "leaf" and node.data.array.startswith("before ") for node in source) or all(
-            node in self.kept for node in source
-        ):
+        if is_state(source) or all(node in self.kept for node in source):
             return
         for node in source:
             self._keep(node)
