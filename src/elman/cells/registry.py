@@ -32,6 +32,7 @@ from elman.cells.lstm_variants import (
 )
 from elman.cells.mgu import MGUCell, MiRU1Cell, MiRU2Cell
 from elman.cells.minimal import MinimalRNNCell
+from elman.cells.mlstm import MLSTMCell
 from elman.cells.mogrifier import MogrifierLSTMCell
 from elman.cells.mut import MUT1Cell, MUT2Cell, MUT3Cell
 from elman.cells.nas import NASCell
@@ -60,6 +61,7 @@ _KINDS: tuple[type[Cell], ...] = (
     ResLSTMCell,
     MogrifierLSTMCell,
     SLSTMCell,
+    MLSTMCell,
     NASCell,
     ConvLSTMCell,
     GRUCell,
