@@ -1,14 +1,20 @@
 """What cells with a matrix for a state have in common: heads, and gates of several sizes in one product."""
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import torch
 
 from elman.axes import Float, Tensor
 from elman.cells.cell import Cell, Weights
 from elman.cells.checks import check_size
 from elman.cells.operations import affine, concat
 from elman.errors import OptionError
+
+# Where the size of a step, softplus of a bias, is at first.
+_STEPS = (0.001, 0.1)
 
 
 @dataclass(frozen=True)
@@ -63,3 +69,22 @@ class MatrixCell(Cell):
     def gate_values(self, weights: Weights, x: Float[Tensor, "*steps D"]) -> tuple[Tensor, ...]:
         """What `project` gives, gate by gate."""
         return affine(x, weights["weight_ih"], weights.get("bias_ih")).split(self.gate_sizes, dim=-1)
+
+
+def check_key_size(size: Any) -> None:
+    """Raise `OptionError` unless this is 0 or the size of a key."""
+    if size != 0 or isinstance(size, bool):
+        check_size("key_size", size)
+
+
+def initialise_decay(cell: MatrixCell, weights: Weights, gate: str) -> None:
+    """Decays exp(-e^A softplus(x)) as Mamba-2 has them at first: e^A uniform in 1 to 16, and biases, of which all are zero but
+    those of x, where softplus of the bias is log-uniform in 0.001 to 0.1."""
+    with torch.no_grad():
+        weights["a_log"].uniform_(1, 16).log_()
+        if cell.bias:
+            weights["bias_ih"].zero_()
+            bias = cell.split_gates(weights["bias_ih"])[cell.gate_names.index(gate)]
+            size = torch.empty_like(bias).uniform_(*map(math.log, _STEPS)).exp_()
+            # The inverse of softplus, log(e^x - 1).
+            bias.copy_(size + torch.log(-torch.expm1(-size)))

@@ -36,9 +36,8 @@ import torch
 
 from elman.axes import Bool, Float, Int, Tensor
 from elman.cells.cell import Weights
-from elman.cells.checks import check_number
 from elman.cells.chunks import Chunks, by_head, exp_of_differences, linear, side_by_side
-from elman.cells.matrix import MatrixCell
+from elman.cells.matrix import MatrixCell, check_key_size
 from elman.cells.operations import clip, exp, maximum, sigmoid, softplus
 from elman.errors import OptionError
 
@@ -106,7 +105,10 @@ class MLSTMCell(MatrixCell):
         return q, k * self.keys**-0.5, v, i, f if self.forget_gate == "exp" else -softplus(-f), sigmoid(o)
 
     def step(
-        self, weights: Weights, u_BG: Float[Tensor, "B G"], state: MLSTMState
+        self,
+        weights: Weights,  # noqa: ARG002
+        u_BG: Float[Tensor, "B G"],
+        state: MLSTMState,
     ) -> tuple[Float[Tensor, "B H"], MLSTMState]:
         q, k, v, i, log_f, o = u_BG.split(self.gate_sizes, dim=-1)
         q, k, v = (part.unflatten(-1, (self.heads, -1)) for part in (q, k, v))
@@ -121,7 +123,7 @@ class MLSTMCell(MatrixCell):
 
     def scan(
         self,
-        run: Callable[..., Any],
+        run: Callable[..., Any],  # noqa: ARG002
         weights: Weights,
         x_TBD: Float[Tensor, "T B D"],
         state: MLSTMState,
@@ -154,15 +156,6 @@ class MLSTMCell(MatrixCell):
     def _by_head(self, state: MLSTMState) -> tuple[Tensor, Tensor]:
         """C (B, A, K, P) and n (B, A, K)."""
         return state.C.unflatten(-1, (self.heads, self.keys, -1)), state.n.unflatten(-1, (self.heads, -1))
-
-
-def check_key_size(size: Any) -> None:
-    """Raise `OptionError` unless this is 0 or the size of a key."""
-    check_number("key_size", size, least=0)
-    if not isinstance(size, int):
-        raise OptionError(
-            f"key_size={size!r} must be a whole number: the size of a head's key, or 0 for that of its value."
-        )
 
 
 def _next_m(state: tuple[Tensor], b: Tensor, highest: Tensor) -> tuple[tuple[Tensor], tuple[Tensor]]:

@@ -13,6 +13,7 @@ from elman.cells.conv_lstm import ConvLSTMCell
 from elman.cells.delayed import TauGRUCell
 from elman.cells.elman import ElmanCell
 from elman.cells.fast import FastGRNNCell, FastRNNCell
+from elman.cells.gated_deltanet import GatedDeltaNetCell
 from elman.cells.gru import GRUCell
 from elman.cells.independent import IndRNNCell
 from elman.cells.intersection import IntersectionRNNCell
@@ -30,6 +31,7 @@ from elman.cells.lstm_variants import (
     ResLSTMCell,
     WMCLSTMCell,
 )
+from elman.cells.mamba2 import Mamba2Cell
 from elman.cells.mgu import MGUCell, MiRU1Cell, MiRU2Cell
 from elman.cells.minimal import MinimalRNNCell
 from elman.cells.mlstm import MLSTMCell
@@ -62,6 +64,8 @@ _KINDS: tuple[type[Cell], ...] = (
     MogrifierLSTMCell,
     SLSTMCell,
     MLSTMCell,
+    GatedDeltaNetCell,
+    Mamba2Cell,
     NASCell,
     ConvLSTMCell,
     GRUCell,
