@@ -9,6 +9,7 @@ Axes besides those of `elman.axes`: `N` chunks, `S` steps of a chunk, `A` heads 
 `P` size of a value. Arrays by head are (N, B, A, S, ...): each product is a batch of small ones, in memory one after the other.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ from elman.axes import Bool, Float, Int, Tensor
 
 # What a chunk costs beside its steps, in steps: for how short chunks may get where resets are many.
 _CHUNK_COST = 16
+# Exponents above this count in every precision.
+_ALWAYS_SEEN = -40.0
 Arrays = tuple[Tensor, ...]
 
 
@@ -138,16 +141,23 @@ def side_by_side(y_NBASP: Float[Tensor, "N B A S P"]) -> Float[Tensor, "N B S H"
     return y_NBASP.transpose(2, 3).flatten(3)
 
 
-def exp_of_differences(
-    later: Float[Tensor, "*batch S"], earlier: Float[Tensor, "*batch S"], diagonal: int = 0
-) -> Float[Tensor, "*batch S S"]:
-    """e^{later_i - earlier_j} for j ≤ i + diagonal, else 0: what step i sees of step j.
+def factor(exponent: Tensor) -> Tensor:
+    """e^x for x ≤ 0, and 0 where that is below the square root of the least normal number.
+
+    Nothing is seen of such a factor beside one of 1, and products with it would be denormal, which processors are slow at.
+    """
+    least = min(math.log(torch.finfo(exponent.dtype).tiny) / 2, _ALWAYS_SEEN)
+    return exponent.masked_fill(exponent < least, -torch.inf).exp()
+
+
+def factors(later: Float[Tensor, "*batch S"], earlier: Float[Tensor, "*batch S"]) -> Float[Tensor, "*batch S S"]:
+    """`factor` of later_i - earlier_j for j ≤ i, else 0: what step i sees of step j.
 
     What is not seen is cut off before exp, which might overflow there: so not even its gradient sees it.
     """
     size = later.shape[-1]
-    unseen = torch.ones(size, size, dtype=torch.bool, device=later.device).triu(1 + diagonal)
-    return (later.unsqueeze(-1) - earlier.unsqueeze(-2)).masked_fill(unseen, -torch.inf).exp()
+    unseen = torch.ones(size, size, dtype=torch.bool, device=later.device).triu(1)
+    return factor((later.unsqueeze(-1) - earlier.unsqueeze(-2)).masked_fill_(unseen, -torch.inf))
 
 
 def linear(state: Arrays, kept: Tensor, *added: Tensor) -> tuple[Arrays, Arrays]:

@@ -35,7 +35,7 @@ from torch.nn.functional import silu
 
 from elman.axes import Bool, Float, Int, Tensor
 from elman.cells.cell import Weights
-from elman.cells.chunks import Arrays, Chunks, by_head, exp_of_differences, side_by_side
+from elman.cells.chunks import Arrays, Chunks, by_head, factor, factors, side_by_side
 from elman.cells.matrix import MatrixCell, check_key_size, initialise_decay
 from elman.cells.operations import exp, sigmoid, softplus
 from elman.cells.triangular import unit_lower_inverse
@@ -133,12 +133,12 @@ class GatedDeltaNetCell(MatrixCell):
         q, k, v = (by_head(part, self.heads) for part in (q, k, v))  # (N, B, A, S, K or P)
         b = chunks.held(b.transpose(2, 3), 0)  # (N, B, A, S)
         g = chunks.held(log_a.transpose(2, 3), 0).cumsum(-1)
-        decay, decayed = exp_of_differences(g, g), exp(g).unsqueeze(-1)
+        decay, decayed = factors(g, g), factor(g).unsqueeze(-1)
 
         inverse = unit_lower_inverse((k @ k.mT) * (decay * b.unsqueeze(-1)))
         values = inverse @ (v * b.unsqueeze(-1))
         of_state = inverse @ (k * (b.unsqueeze(-1) * decayed))
-        to_end = (k * exp(g[..., -1:] - g).unsqueeze(-1)).mT
+        to_end = (k * factor(g[..., -1:] - g).unsqueeze(-1)).mT
         given = (values, of_state, to_end, decayed[..., -1:, :])
         (S_before, written), (S,) = chunks.carry(_next, (self._by_head(state),), (self._by_head(fresh),), given)
 

@@ -34,7 +34,7 @@ from torch.nn.functional import silu
 from elman.axes import Bool, Float, Int, Tensor
 from elman.cells.cell import Weights
 from elman.cells.checks import check_size
-from elman.cells.chunks import Chunks, exp_of_differences, linear
+from elman.cells.chunks import Chunks, factor, factors, linear
 from elman.cells.matrix import MatrixCell, initialise_decay
 from elman.cells.operations import exp, softplus
 
@@ -121,14 +121,14 @@ class Mamba2Cell(MatrixCell):
 
         x_heads = x.unflatten(-1, (self.heads, -1))  # (N, B, S, A, P)
         steps = x_heads * d.mT.unsqueeze(-1)
-        to_end = steps * exp(g[..., -1:] - g).mT.unsqueeze(-1)
+        to_end = steps * factor(g[..., -1:] - g).mT.unsqueeze(-1)
         added = (B.mT @ to_end.flatten(3)).unflatten(-1, (self.heads, -1)).transpose(2, 3)  # (N, B, A, K, P)
-        kept = exp(g[..., -1])
+        kept = factor(g[..., -1])
         (S_before,), (S,) = chunks.carry(linear, (self._by_head(state),), (self._by_head(fresh),), (kept, added))
 
-        scores = (C @ B.mT).unsqueeze(2) * exp_of_differences(g, g)
+        scores = (C @ B.mT).unsqueeze(2) * factors(g, g)
         within = (scores @ steps.transpose(2, 3).contiguous()).transpose(2, 3)
-        before = (C @ S_before.transpose(2, 3).flatten(3)).unflatten(-1, (self.heads, -1)) * exp(g).mT.unsqueeze(-1)
+        before = (C @ S_before.transpose(2, 3).flatten(3)).unflatten(-1, (self.heads, -1)) * factor(g).mT.unsqueeze(-1)
         y_NBSH = (within + before + weights["skip"].unsqueeze(-1) * x_heads).flatten(3)
         return chunks.join(y_NBSH * z[0] if z else y_NBSH), Mamba2State(S.flatten(1))
 

@@ -36,7 +36,7 @@ import torch
 
 from elman.axes import Bool, Float, Int, Tensor
 from elman.cells.cell import Weights
-from elman.cells.chunks import Chunks, by_head, exp_of_differences, linear, side_by_side
+from elman.cells.chunks import Chunks, by_head, factor, factors, linear, side_by_side
 from elman.cells.matrix import MatrixCell, check_key_size
 from elman.cells.operations import clip, exp, maximum, sigmoid, softplus
 from elman.errors import OptionError
@@ -143,12 +143,12 @@ class MLSTMCell(MatrixCell):
         (m_before,), (m,) = chunks.carry(_next_m, (state.m,), (fresh.m,), (b[..., -1], highest[..., -1]))
         M = maximum(m_before.unsqueeze(-1), highest)
 
-        written = k * exp(r - M[..., -1:]).unsqueeze(-1)
-        given = (exp(m_before - M[..., -1]), written.mT @ v, written.sum(-2))
+        written = k * factor(r - M[..., -1:]).unsqueeze(-1)
+        given = (factor(m_before - M[..., -1]), written.mT @ v, written.sum(-2))
         (C_before, n_before), (C, n) = chunks.carry(linear, self._by_head(state), self._by_head(fresh), given)
 
-        scores = (q @ k.mT) * exp_of_differences(-M, -r)
-        kept = q * exp(m_before.unsqueeze(-1) - M).unsqueeze(-1)
+        scores = (q @ k.mT) * factors(-M, -r)
+        kept = q * factor(m_before.unsqueeze(-1) - M).unsqueeze(-1)
         sums = scores.sum(-1) + (kept @ n_before.unsqueeze(-1)).squeeze(-1)
         read = (scores @ v + kept @ C_before) / _divisor(sums, b + M).unsqueeze(-1)
         return chunks.join(o_NBSH * side_by_side(read)), MLSTMState(C.flatten(1), n.flatten(1), m)
