@@ -21,8 +21,6 @@ from elman.engines import Engine, resolve, scan
 from elman.errors import OptionError
 from elman.testing import check_cell
 
-pytestmark = pytest.mark.usefixtures("unchecked_types")
-
 CELLS: list[Cell] = [
     MLSTMCell(6, heads=2),
     MLSTMCell(6, heads=3, key_size=4, forget_gate="exp"),

@@ -84,8 +84,8 @@ class Chunks:
         valid_NBS = chunks.cut(valid_TB.unsqueeze(-1)).squeeze(-1)
         return cls(steps, batch, size, count, valid_NBS, chunks.begins_NB, place_TB)
 
-    def cut(self, x_TBD: Float[Tensor, "T B D"]) -> Float[Tensor, "N B S D"]:
-        """Sequences into chunks, zero in empty places."""
+    def cut(self, x_TBD: Tensor) -> Tensor:
+        """Sequences (T, B, D), of numbers or flags, into chunks (N, B, S, D), zero in empty places."""
         if self.place_TB is not None:
             empty = x_TBD.new_zeros(self.count * self.batch * self.size, x_TBD.shape[-1])
             x = empty.index_copy(0, self.place_TB.flatten(), x_TBD.flatten(0, 1))

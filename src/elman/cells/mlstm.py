@@ -12,9 +12,9 @@ in each of `heads` heads, whose keys have `key_size` numbers (K), whose values H
 
 Source: M. Beck et al., "xLSTM: extended long short-term memory", arXiv 2405.04517, equations 19 to 27 and appendix A, the
 cell alone: without the convolution, the group norm and the projections of the block around it. The matrix is written as its
-transpose. C, n and m are zero at first, so that e^{-m} = 1 is the bound at the first step of a gate ĩ = 0. The package xlstm
-adds 1e-6 to the divisor; here, instead, m is held within ±80 in e^{-m} alone, where neither quotient changes but those that
-are 0/0.
+transpose. i and f read x, as in the paper; in the package xlstm they read q, k and v. C, n and m are zero at first. The
+package adds 1e-6 to the divisor; here, instead, m is held within ±80 in e^{-m}, which changes no quotient but those that are
+0/0 or next to nothing.
 
 The chunk-wise form: with b the sum of φ since the chunk began, r = ĩ - b and M_i = max(m before the chunk, r_j for j ≤ i),
 m_i = b_i + M_i, what step i sees of step j has the factor exp(r_j - M_i) and the state before the chunk exp(m - M_i). No
