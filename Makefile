@@ -30,10 +30,10 @@ test-native:
 		setarch -R build/tests-$$kind/core_tests || exit 1; \
 	done
 
-## Compare with the packages that are heavy to install: Flax with JAX, xlstm and fla-core, which are put into the same environment.
+## Compare with packages that nothing else here needs: Flax with JAX, xlstm, fla-core, which are put into the same environment.
 test-peers: $(INSTALLED)
 	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check flax jax
-	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check --no-deps xlstm fla-core
+	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check --no-deps xlstm fla-core einops
 	$(BIN)/python -m pytest tests/peers
 
 ## Test the engines, then time them, every cell and option, training and generation: figures for docs/performance.md and results.md.

@@ -204,6 +204,10 @@ class Cell(ABC):
             shapes["norm_hh"] = (recurrent_rows,)
         return shapes
 
+    def split_gates(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Cut `weight_ih`, or its bias, into the rows of each gate, in the order of `gate_names`."""
+        return split_rows(rows, len(self.gate_names))
+
     def initialise(self, weights: Weights) -> None:
         """Fill the weights: gains of layer norm with 1, all others uniform in ±1/√H, drawn in their order."""
         bound = self.hidden_size**-0.5

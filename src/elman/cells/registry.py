@@ -13,6 +13,7 @@ from elman.cells.conv_lstm import ConvLSTMCell
 from elman.cells.delayed import TauGRUCell
 from elman.cells.elman import ElmanCell
 from elman.cells.fast import FastGRNNCell, FastRNNCell
+from elman.cells.gated_deltanet import GatedDeltaNetCell
 from elman.cells.gru import GRUCell
 from elman.cells.hgrn import HGRNCell
 from elman.cells.independent import IndRNNCell
@@ -32,9 +33,11 @@ from elman.cells.lstm_variants import (
     ResLSTMCell,
     WMCLSTMCell,
 )
+from elman.cells.mamba2 import Mamba2Cell
 from elman.cells.mgu import MGUCell, MiRU1Cell, MiRU2Cell
 from elman.cells.mingru import MinGRUCell, MinLSTMCell
 from elman.cells.minimal import MinimalRNNCell
+from elman.cells.mlstm import MLSTMCell
 from elman.cells.mogrifier import MogrifierLSTMCell
 from elman.cells.mut import MUT1Cell, MUT2Cell, MUT3Cell
 from elman.cells.nas import NASCell
@@ -66,6 +69,9 @@ _KINDS: tuple[type[Cell], ...] = (
     ResLSTMCell,
     MogrifierLSTMCell,
     SLSTMCell,
+    MLSTMCell,
+    GatedDeltaNetCell,
+    Mamba2Cell,
     NASCell,
     ConvLSTMCell,
     GRUCell,

@@ -41,7 +41,7 @@ def orthogonal(cell: Cell, weights: Mapping[str, Tensor]) -> None:
     for block in recurrent.chunk(len(cell.recurrent_gate_names)):
         # The factorisation behind it wants float32 at least.
         block.copy_(nn.init.orthogonal_(block.float() if block.dtype.itemsize < 4 else torch.empty_like(block)))
-    for block in weights["weight_ih"].chunk(len(cell.gate_names)):
+    for block in cell.split_gates(weights["weight_ih"]):
         nn.init.xavier_uniform_(block)
     _clear_biases(weights)
 
@@ -97,8 +97,9 @@ def forget_bias(cell: Cell, weights: Mapping[str, Tensor], value: float) -> None
 def chrono(cell: Cell, weights: Mapping[str, Tensor], longest: float) -> None:
     """Remember for up to `longest` steps. Raises `OptionError` as `forget_bias` does."""
     keep_gates = _keep_gates(cell, weights, f"chrono={longest!r}")
-    name, gates = ("bias_ih", cell.gate_names) if "bias_ih" in weights else ("bias_hh", cell.recurrent_gate_names)
-    bias = nn.init.uniform_(weights[name].new_empty(weights[name].numel() // len(gates)), 1, longest - 1).log_()
+    rows = _bias_rows(cell, weights, "bias_ih") or _bias_rows(cell, weights, "bias_hh")
+    like = next((rows[gate] for gate in keep_gates if gate in rows), next(iter(rows.values())))
+    bias = nn.init.uniform_(torch.empty_like(like), 1, longest - 1).log_()
     for gate, sign in keep_gates.items():
         _set_bias(cell, weights, gate, sign * bias)
     for gate in cell.write_gates:
@@ -128,8 +129,18 @@ def _keep_gates(cell: Cell, weights: Mapping[str, Tensor], given: str) -> Mappin
 def _set_bias(cell: Cell, weights: Mapping[str, Tensor], gate: str, value: float | Tensor) -> None:
     """The gate's bias: in `bias_ih` if there is one. A variant of a cell may be without the gate."""
     rest = value
-    for name, gates in (("bias_ih", cell.gate_names), ("bias_hh", cell.recurrent_gate_names)):
-        if name in weights and gate in gates:
-            block = weights[name].chunk(len(gates))[gates.index(gate)]
-            block.copy_(torch.as_tensor(rest))
+    for name in ("bias_ih", "bias_hh"):
+        rows = _bias_rows(cell, weights, name)
+        if gate in rows:
+            rows[gate].copy_(torch.as_tensor(rest))
             rest = 0.0
+
+
+def _bias_rows(cell: Cell, weights: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The part of each gate in one of the two biases, if there is that bias."""
+    if name not in weights:
+        return {}
+    if name == "bias_ih":
+        return dict(zip(cell.gate_names, cell.split_gates(weights[name]), strict=True))
+    gates = cell.recurrent_gate_names
+    return dict(zip(gates, weights[name].chunk(len(gates)), strict=True))
