@@ -41,6 +41,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m pytest tests/engines
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/cells.py
+	$(BIN)/python benchmarks/scan.py
 	$(BIN)/python benchmarks/train_lm.py
 	$(BIN)/python benchmarks/generate.py
 

@@ -5,7 +5,7 @@ import math
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -16,7 +16,9 @@ RESULTS = Path(__file__).parent / "results"
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-def in_turns(functions: dict[str, Callable[[], object]], rounds: int, least_seconds: float = 0.05) -> dict[str, float]:
+def in_turns(
+    functions: Mapping[str, Callable[[], object]], rounds: int, least_seconds: float = 0.05
+) -> dict[str, float]:
     """Median seconds of each function. One after the other, again and again: what slows the machine slows all of them."""
     repeats = {}
     for name, function in functions.items():

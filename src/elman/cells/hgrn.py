@@ -55,5 +55,6 @@ class HGRNCell(Cell):
     ) -> tuple[Float[Tensor, "B H"], HGRNState]:
         f, i, g = split(self.inputs(weights, u_BG), 3)
         f = self.lower_bound + (1 - self.lower_bound) * sigmoid(f)
-        h_BH = f * state.h + (1 - f) * self.candidate(weights, silu(i))
+        new = self.candidate(weights, silu(i))
+        h_BH = new + f * (state.h - new)
         return sigmoid(g) * h_BH, HGRNState(h_BH)

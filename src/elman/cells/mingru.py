@@ -80,7 +80,7 @@ class MinGRUCell(_MinimalCell):
     ) -> tuple[Float[Tensor, "B H"], MinGRUState]:
         z, v = split(self.inputs(weights, u_BG), 2)
         z = sigmoid(z)
-        h_BH = (1 - z) * state.h + z * self.candidate(weights, self._activation()(v))
+        h_BH = state.h + z * (self.candidate(weights, self._activation()(v)) - state.h)
         return h_BH, MinGRUState(h_BH)
 
 

@@ -93,6 +93,7 @@ class SRUCell(Cell):
             v_f, v_r = split_rows(weights["weight_ph"], 2)
             f, r = f + v_f * state.c, r + v_r * state.c
         f, r = sigmoid(f), sigmoid(r)
-        c_BH = f * state.c + (1 - f) * self.candidate(weights, z)
-        y_BH = r * activation(self.nonlinearity)(c_BH) + (1 - r) * carried
+        new = self.candidate(weights, z)
+        c_BH = new + f * (state.c - new)
+        y_BH = carried + r * (activation(self.nonlinearity)(c_BH) - carried)
         return y_BH, SRUState(c_BH)
