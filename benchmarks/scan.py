@@ -16,14 +16,15 @@ from functools import partial
 from typing import Any
 
 import torch
-from scan_forms import FORMS, GivenMinGRUCell, minimal_in_logarithms
+from scan_forms import FORMS, given, minimal_in_logarithms
 from scan_report import report
-from timing import in_turns, machine, product_rate, read_results, write_page, write_results
+from timing import RESULTS, in_turns, machine, product_rate, read_results, write_page, write_results
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from elman import engines
 from elman.cells import Cell, cell_named
+from elman.cells.mingru import MinGRUCell
 from elman.engines import Engine
 
 PARTS = ("bandwidth", "cells", "chunks", "lengths")
@@ -45,6 +46,11 @@ def made(cell: Cell, features: int) -> tuple[Cell, dict[str, Tensor]]:
     with torch.no_grad():
         cell.initialise(weights)
     return cell, {name: weight.requires_grad_() for name, weight in weights.items()}
+
+
+def cell_like(kind: type[Cell], size: int, **options: Any) -> Cell:
+    """A cell of this kind."""
+    return kind(size, **options)
 
 
 def forward_and_backward(function: Callable[[Tensor], Tensor], x: Tensor, leaves: list[Tensor]) -> Callable[[], Tensor]:
@@ -73,21 +79,25 @@ def by_engine(cell: Cell, weights: dict[str, Tensor], engine: Engine | str) -> C
 
 
 def bandwidth(quick: bool, rounds: int) -> dict[str, Any]:
-    """The scan of a minGRU alone, u given: against the form in logarithms, and against a copy of memory.
+    """The scan of a minGRU alone, u given, against a copy of memory; and with candidates that are positive, which the form in
+    logarithms needs, against that.
 
     Bytes that must move, 4 for each number: forwards u (2H) is read and h (H) written; backwards u, h and the gradient of h (H)
     are read, and that of u (2H) is written. In all 9 T B H.
     """
     batch, steps, size = QUICK_SIZE if quick else SIZE
-    cell, weights = made(GivenMinGRUCell(size), 2 * size)
+    kind = given(MinGRUCell)
+    cell, weights = made(kind(size), 2 * size)
+    positive = made(cell_like(kind, size, nonlinearity="positive"), 2 * size)[0]
     u = torch.randn(steps, batch, 2 * size, requires_grad=True)
     source, target = torch.randn(COPIED), torch.empty(COPIED)
     functions: dict[str, Callable[[], object]] = {
         "elman": forward_and_backward(by_engine(cell, weights, Engine.NATIVE), u, [u]),
+        "elman positive": forward_and_backward(by_engine(positive, weights, Engine.NATIVE), u, [u]),
         "logarithms": forward_and_backward(minimal_in_logarithms, u, [u]),
         "copy": lambda: target.copy_(source),
     }
-    same(functions["elman"](), functions["logarithms"]())
+    same(functions["elman positive"](), functions["logarithms"]())
     seconds = in_turns(functions, rounds)
     moved, copied = 9 * steps * batch * size * 4, 2 * COPIED * 4
     return {
@@ -100,22 +110,33 @@ def bandwidth(quick: bool, rounds: int) -> dict[str, Any]:
 
 
 def cells(quick: bool, rounds: int) -> dict[str, Any]:
-    """Each cell as a whole, products and all, against a loop over steps and a tree over time."""
+    """Of each cell what recurs, u given, against a loop over steps and a tree over time; and whole layers, products and all."""
     batch, steps, size = QUICK_SIZE if quick else SIZE
     x = torch.randn(steps, batch, size, requires_grad=True)
     found = {}
-    for name, (options, tree) in FORMS.items():
-        cell, weights = made(cell_named(name, size, **options), size)
-        leaves = [x, *weights.values()]
-        forms = {"elman": by_engine(cell, weights, Engine.AUTO), "loop": by_engine(cell, weights, Engine.REFERENCE)}
-        if tree is not None:
-            forms["tree"] = partial(tree, weights)
-        functions = {form: forward_and_backward(function, x, leaves) for form, function in forms.items()}
+    for name, (kind, options, pieces, tree) in FORMS.items():
+        u = torch.randn(steps, batch, pieces * size, requires_grad=True)
+        cell, weights = made(given(kind)(size, **options), pieces * size)
+        used = [weight for key, weight in weights.items() if key != "unused"]
+        forms: dict[str, Callable[[Tensor], Tensor]] = {
+            "elman": by_engine(cell, weights, Engine.AUTO),
+            "loop": by_engine(cell, weights, Engine.REFERENCE),
+            "tree": partial(in_pieces, tree, weights, pieces),
+        }
+        functions = {form: forward_and_backward(function, u, [u, *used]) for form, function in forms.items()}
         for function in functions.values():
             same(function(), functions["elman"]())
+        layer, weights = made(cell_named(name, size, **options), size)
+        for form, engine in (("layer", Engine.AUTO), ("layer loop", Engine.REFERENCE)):
+            functions[form] = forward_and_backward(by_engine(layer, weights, engine), x, [x, *weights.values()])
         found[name] = {"options": options, "seconds": in_turns(functions, rounds)}
         say(name, found[name]["seconds"])
     return {"size": [batch, steps, size], "cells": found}
+
+
+def in_pieces(tree: Callable[..., Tensor], weights: dict[str, Tensor], pieces: int, u: Tensor) -> Tensor:
+    """A tree over time, gate by gate."""
+    return tree(weights, *u.chunk(pieces, -1))
 
 
 def chunks(quick: bool, rounds: int) -> dict[str, Any]:
@@ -226,7 +247,7 @@ def main() -> None:
     wanted = PARTS if arguments.part is None else (arguments.part,)
     results = {part: measure[part](arguments.quick, arguments.rounds) for part in wanted}
     if not arguments.quick:
-        if arguments.part:
+        if arguments.part and (RESULTS / "scan.json").is_file():
             results = read_results("scan") | results
         results["machine"] = machine()
         write_results("scan", results)

@@ -2,25 +2,82 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv1d, linear, silu, softplus
+from torch.nn.functional import silu, softplus
 
-from elman.cells import Weights
-from elman.cells.mingru import MinGRUCell
+from elman.cells import Cell, Weights
+from elman.cells.hgrn import HGRNCell
+from elman.cells.mingru import MinGRUCell, MinLSTMCell
+from elman.cells.operations import sigmoid, split
+from elman.cells.qrnn import QRNNCell
+from elman.cells.rglru import RGLRUState, decayed
+from elman.cells.sru import SRUCell
+
+
+def given(kind: type[Cell]) -> type[Cell]:
+    """The cell whose u is its input: what remains is the recurrence."""
+
+    def project(self: Cell, weights: Weights, x: Tensor) -> Tensor:  # noqa: ARG001
+        return x
+
+    def weight_shapes(self: Cell, input_size: int) -> dict[str, tuple[int, ...]]:
+        shapes = kind.weight_shapes(self, input_size)
+        kept = {name: shape for name, shape in shapes.items() if name not in {"weight_ih", "bias_ih"}}
+        # An engine takes its dtype and device from a weight.
+        return kept or {"unused": (1,)}
+
+    def initialise(self: Cell, weights: Weights) -> None:  # noqa: ARG001
+        for weight in weights.values():
+            torch.nn.init.uniform_(weight, -0.5, 0.5)
+
+    body = {"reads_input": True, "project": project, "weight_shapes": weight_shapes, "initialise": initialise}
+    return type(f"Given{kind.__name__}", (kind,), body)
+
+
+class TurningState(NamedTuple):
+    """re, im (B, H): the parts of a complex state."""
+
+    re: Tensor
+    im: Tensor
 
 
 @dataclass(frozen=True)
-class GivenMinGRUCell(MinGRUCell):
-    """A minGRU whose u is its input: what remains is the scan."""
+class TurningCell(Cell):
+    """What recurs in an LRU: h_t = λ ⊙ h_{t-1} + u_t, complex; y is the real part."""
 
-    reads_input = True
-    nonlinearity: str = "positive"
+    name = "turning"
+    gates = ("re", "im")
+    state_type = TurningState
 
-    def project(self, weights: Weights, x: Tensor) -> Tensor:  # noqa: ARG002
-        return x
+    def weight_shapes(self, input_size: int) -> dict[str, tuple[int, ...]]:
+        shapes = super().weight_shapes(input_size)
+        return {"weight_ih": shapes["weight_ih"], "re": (self.hidden_size,), "im": (self.hidden_size,)}
+
+    def step(self, weights: Weights, u_BG: Tensor, state: TurningState) -> tuple[Tensor, TurningState]:
+        u_re, u_im = split(u_BG, 2)
+        re = weights["re"] * state.re - weights["im"] * state.im + u_re
+        im = weights["im"] * state.re + weights["re"] * state.im + u_im
+        return re, TurningState(re, im)
+
+
+@dataclass(frozen=True)
+class DecayCell(Cell):
+    """What recurs in an RG-LRU, from its gates and its convolved input."""
+
+    name = "decay"
+    gates = ("r", "i", "x")
+    state_type = RGLRUState
+
+    def weight_shapes(self, input_size: int) -> dict[str, tuple[int, ...]]:
+        return {"weight_ih": super().weight_shapes(input_size)["weight_ih"], "decay": (self.hidden_size,)}
+
+    def step(self, weights: Weights, u_BG: Tensor, state: RGLRUState) -> tuple[Tensor, RGLRUState]:
+        r, i, x = split(u_BG, 3)
+        h = decayed(weights, r, sigmoid(i) * x, state.h)
+        return h, RGLRUState(h)
 
 
 def minimal_in_logarithms(u: Tensor) -> Tensor:
@@ -42,65 +99,47 @@ def tree(a: Tensor, b: Tensor) -> Tensor:
     return b
 
 
-def _gates(weights: dict[str, Tensor], x: Tensor) -> tuple[Tensor, ...]:
-    return linear(x, weights["weight_ih"], weights["bias_ih"]).chunk(weights["weight_ih"].shape[0] // x.shape[-1], -1)
-
-
-def _mingru(weights: dict[str, Tensor], x: Tensor) -> Tensor:
-    z, v = _gates(weights, x)
+def _mingru(_: dict[str, Tensor], z: Tensor, v: Tensor) -> Tensor:
     return tree(torch.sigmoid(-z), torch.sigmoid(z) * v)
 
 
-def _minlstm(weights: dict[str, Tensor], x: Tensor) -> Tensor:
-    f, i, v = _gates(weights, x)
+def _minlstm(_: dict[str, Tensor], f: Tensor, i: Tensor, v: Tensor) -> Tensor:
     f, i = torch.sigmoid(f), torch.sigmoid(i)
     return tree(f / (f + i), i / (f + i) * v)
 
 
-def _qrnn(weights: dict[str, Tensor], x: Tensor) -> Tensor:
-    z, f, o = _gates(weights, x)
+def _qrnn(_: dict[str, Tensor], z: Tensor, f: Tensor, o: Tensor) -> Tensor:
     f = torch.sigmoid(f)
     return torch.sigmoid(o) * tree(f, (1 - f) * torch.tanh(z))
 
 
-def _sru(weights: dict[str, Tensor], x: Tensor) -> Tensor:
-    z, f, r = _gates(weights, x)
+def _sru(_: dict[str, Tensor], z: Tensor, f: Tensor, r: Tensor, x: Tensor) -> Tensor:
     f, r = torch.sigmoid(f), torch.sigmoid(r)
     return r * tree(f, (1 - f) * z) + (1 - r) * x
 
 
-def _hgrn(weights: dict[str, Tensor], x: Tensor) -> Tensor:
-    f, i, g = _gates(weights, x)
+def _hgrn(_: dict[str, Tensor], f: Tensor, i: Tensor, g: Tensor) -> Tensor:
     f = torch.sigmoid(f)
     return torch.sigmoid(g) * tree(f, (1 - f) * silu(i))
 
 
-def _lru(weights: dict[str, Tensor], x: Tensor) -> Tensor:
-    re, im = _gates(weights, x)
-    eigenvalue = torch.exp(torch.complex(-weights["nu"].exp(), weights["theta"].exp()))
-    u = torch.complex(re, im) * weights["gamma"].exp()
-    h = tree(eigenvalue.expand(u.shape), u)
-    return linear(torch.cat([h.real, -h.imag], -1), weights["weight_hy"]) + weights["weight_d"] * x
+def _lru(weights: dict[str, Tensor], re: Tensor, im: Tensor) -> Tensor:
+    u, eigenvalue = torch.complex(re, im), torch.complex(weights["re"], weights["im"])
+    return tree(eigenvalue.expand(u.shape), u).real
 
 
-def _rglru(weights: dict[str, Tensor], x: Tensor) -> Tensor:
-    (v,) = _gates(weights, x)
-    size = v.shape[-1]
-    kernel = weights["weight_conv"].view(-1, size).flip(0).T.unsqueeze(1)
-    padded = torch.nn.functional.pad(v.permute(1, 2, 0), (kernel.shape[-1] - 1, 0))
-    x = conv1d(padded, kernel, weights["bias_conv"], groups=size).permute(2, 0, 1)
-    r, i = torch.sigmoid(linear(x, weights["weight_gates"], weights["bias_gates"])).chunk(2, -1)
-    log_a = -8 * softplus(weights["decay"]) * r
-    return tree(log_a.exp(), torch.sqrt(-torch.expm1(2 * log_a)) * i * x)
+def _rglru(weights: dict[str, Tensor], r: Tensor, i: Tensor, x: Tensor) -> Tensor:
+    log_a = -8 * softplus(weights["decay"]) * torch.sigmoid(r)
+    return tree(log_a.exp(), torch.sqrt(-torch.expm1(2 * log_a)) * torch.sigmoid(i) * x)
 
 
-# By the name of the cell: its options and, for those that are linear in their state, a tree.
-FORMS: dict[str, tuple[dict[str, Any], Callable[[dict[str, Tensor], Tensor], Tensor] | None]] = {
-    "mingru": ({}, _mingru),
-    "minlstm": ({}, _minlstm),
-    "qrnn": ({}, _qrnn),
-    "sru": ({"peepholes": False}, _sru),
-    "hgrn": ({}, _hgrn),
-    "lru": ({}, _lru),
-    "rglru": ({}, _rglru),
+# By the name of the cell: what recurs in it, options, in how many pieces u comes, and a tree.
+FORMS: dict[str, tuple[type[Cell], dict[str, Any], int, Callable[..., Tensor]]] = {
+    "mingru": (MinGRUCell, {}, 2, _mingru),
+    "minlstm": (MinLSTMCell, {}, 3, _minlstm),
+    "qrnn": (QRNNCell, {}, 3, _qrnn),
+    "sru": (SRUCell, {"peepholes": False}, 4, _sru),
+    "hgrn": (HGRNCell, {}, 3, _hgrn),
+    "lru": (TurningCell, {}, 2, _lru),
+    "rglru": (DecayCell, {}, 3, _rglru),
 }

@@ -46,7 +46,7 @@ SMOOTH = ("tanh", "lstm", "lstm_projected", "gru", "gru_reset_before")
 LENGTHS = [5, 0, 3]
 LAYERS: dict[str, Callable[..., Any]] = {"rnn": elman.RNN, "gru": elman.GRU, "lstm": elman.LSTM}
 # Cells with a scan of their own, which is made of others.
-OWN = {"lru": partial(layers_of, "lru"), "rglru": partial(layers_of, "rglru")}
+OWN = {"lru": partial(layers_of, "lru")}
 every_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 smooth_cells = pytest.mark.parametrize("cell", [CELLS[name] for name in SMOOTH], ids=SMOOTH)
 every_layer = pytest.mark.parametrize("kind", LAYERS)

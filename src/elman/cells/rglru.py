@@ -23,18 +23,14 @@ Weights (one gate, `v`; D inputs, H units; there is no recurrent matrix):
 
 Initialiser: Λ so that a is uniform between 0.9 and 0.999 where r = 1, as in the paper; w and b_c uniform in ±1/√k, as
 `torch.nn.Conv1d`; all others uniform in ±1/√H.
-
-The gates don't see the state: over a whole sequence they are one product.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 
-from elman.axes import Bool, Float, Int, Tensor
+from elman.axes import Float, Tensor
 from elman.cells.cell import Cell, Weights
 from elman.cells.checks import check_size
 from elman.cells.operations import affine, clip, concat, exp, sigmoid, softplus, split, split_rows, sqrt, tanh
@@ -70,21 +66,11 @@ class RGLRUCell(Cell):
     gates: ClassVar[tuple[str, ...]] = ("v",)
     recurrent_gates: ClassVar[tuple[str, ...] | None] = ()
     scans: ClassVar[bool] = True
-    has_own_scan: ClassVar[bool] = True
     inner_options: ClassVar[frozenset[str]] = frozenset({"recurrent_dropout"})
 
     def __post_init__(self) -> None:
         check_size("conv_width", self.conv_width)
         super().__post_init__()
-        # Made now, since torch.compile can't follow the making of a frozen value.
-        _ = self._parts
-
-    @cached_property
-    def _parts(self) -> tuple["_ConvolutionCell", "_DecayCell"]:
-        """What `scan` runs: the convolution and the recurrence."""
-        size = self.hidden_size
-        convolution = _ConvolutionCell(size, self.bias, width=self.conv_width, input_size=size)
-        return convolution, _DecayCell(size, input_size=3 * size)
 
     @property
     def state_type(self) -> Any:
@@ -132,89 +118,8 @@ class RGLRUCell(Cell):
         gates = affine(x_BH, weights["weight_gates"], weights.get("bias_gates"))
         r, i = split(gates, 2)
         added = self.candidate(weights, sigmoid(i) * x_BH)
-        h_BH = _decayed(_SCALE * softplus(weights["decay"]), r, added, state.h)
+        h_BH = decayed(weights, r, added, state.h)
         return h_BH, self.state_type(h_BH, *past)
-
-    def scan(
-        self,
-        run: Callable[..., Any],
-        weights: Weights,
-        x_TBD: Float[Tensor, "T B D"],
-        state: Any,
-        lengths_B: Int[Tensor, "B"] | None = None,
-        reset_TB: Bool[Tensor, "T B"] | None = None,
-        *,
-        fresh: Any,
-    ) -> tuple[Float[Tensor, "T B H"], Any]:
-        given = (lengths_B, reset_TB)
-        convolution, recurrence = self._parts
-        x_TBH, past = self.project(weights, x_TBD), []
-        if self.conv_width > 1:
-            taps = {name: weights[name] for name in ("weight_conv", "bias_conv") if name in weights}
-            x_TBH, last = run(convolution, taps, x_TBH, _Past(state.past), *given, fresh=_Past(fresh.past))
-            past = [last.past]
-        gates = affine(x_TBH, weights["weight_gates"], weights.get("bias_gates"))
-        rate, u_TBG = {"rate": _SCALE * softplus(weights["decay"])}, concat([gates, x_TBH])
-        y_TBH, last = run(recurrence, rate, u_TBG, RGLRUState(state.h), *given, fresh=RGLRUState(fresh.h))
-        return y_TBH, self.state_type(last.h, *past)
-
-
-class _Past(NamedTuple):
-    """past (B, (k-1)·H): the last k - 1 v, the newest first."""
-
-    past: Tensor
-
-
-@dataclass(frozen=True)
-class _Given(Cell):
-    """A part of the RG-LRU, for which u is made already."""
-
-    gates: ClassVar[tuple[str, ...]] = ()
-    reads_input: ClassVar[bool] = True
-
-    def project(self, weights: Weights, x: Float[Tensor, "*steps G"]) -> Float[Tensor, "*steps G"]:  # noqa: ARG002
-        """x_t itself."""
-        return x
-
-
-@dataclass(frozen=True)
-class _ConvolutionCell(_Given):
-    """The convolution alone: v_t -> x'_t."""
-
-    width: int = 4
-
-    name: ClassVar[str] = "convolution"
-    state_type: ClassVar = _Past
-
-    @property
-    def state_sizes(self) -> tuple[int, ...]:
-        return ((self.width - 1) * self.hidden_size,)
-
-    def weight_shapes(self, input_size: int) -> dict[str, tuple[int, ...]]:  # noqa: ARG002
-        shapes: dict[str, tuple[int, ...]] = {"weight_conv": (self.width * self.hidden_size,)}
-        return shapes | {"bias_conv": (self.hidden_size,)} if self.bias else shapes
-
-    def step(self, weights: Weights, u_BG: Float[Tensor, "B H"], state: _Past) -> tuple[Float[Tensor, "B H"], _Past]:
-        x_BH, past = _convolved(weights, u_BG, state.past, self.width)
-        return x_BH, _Past(past)
-
-
-@dataclass(frozen=True)
-class _DecayCell(_Given):
-    """The recurrence alone, from the gates and x'."""
-
-    name: ClassVar[str] = "decay"
-    state_type: ClassVar = RGLRUState
-
-    def weight_shapes(self, input_size: int) -> dict[str, tuple[int, ...]]:  # noqa: ARG002
-        return {"rate": (self.hidden_size,)}
-
-    def step(
-        self, weights: Weights, u_BG: Float[Tensor, "B G"], state: RGLRUState
-    ) -> tuple[Float[Tensor, "B H"], RGLRUState]:
-        r, i, x = split(u_BG, 3)
-        h_BH = _decayed(weights["rate"], r, sigmoid(i) * x, state.h)
-        return h_BH, RGLRUState(h_BH)
 
 
 def _convolved(weights: Weights, v_BH: Tensor, past: Tensor, width: int) -> tuple[Tensor, Tensor]:
@@ -229,8 +134,8 @@ def _convolved(weights: Weights, v_BH: Tensor, past: Tensor, width: int) -> tupl
     return x_BH, concat([v_BH, *former[:-1]])
 
 
-def _decayed(rate_H: Tensor, r_BH: Tensor, added_BH: Tensor, h_BH: Tensor) -> Tensor:
-    """h_t, from the rate 8 softplus(Λ), the recurrence gate before its σ, and i ⊙ x'."""
-    minus_log_a = rate_H * sigmoid(r_BH)
+def decayed(weights: Weights, r_BH: Tensor, added_BH: Tensor, h_BH: Tensor) -> Tensor:
+    """h_t, from the recurrence gate before its σ and i ⊙ x'."""
+    minus_log_a = _SCALE * softplus(weights["decay"]) * sigmoid(r_BH)
     s = tanh(minus_log_a)
     return exp(-minus_log_a) * h_BH + sqrt(clip(2 * s / (1 + s), _LEAST, 1.0)) * added_BH
