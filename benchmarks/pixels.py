@@ -192,12 +192,15 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--hidden", type=int, default=96)
     parser.add_argument("--layers", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=0.005)
     parser.add_argument("--weight-decay", type=float, default=0.01)
     parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument(
-        "--chrono", type=float, help="steps to remember at first, for cells with gates that keep their state"
+        "--chrono",
+        type=float,
+        default=56.0,
+        help="steps to remember at first, for cells with gates that keep their state",
     )
     parser.add_argument("--pool", default="mean", choices=("mean", "last"))
     parser.add_argument("--plain", action="store_true", help="the cells alone, with residual connections")
