@@ -127,13 +127,14 @@ def settings(tasks: Sequence[str]) -> str:
     shares = sorted(set(RIGHT.values()))
     return (
         "## Settings\n\n"
-        f"Adam, gradients clipped to a norm of 1, the rate falls as a cosine over the budget. Sequences grow: after {ROW} "
-        f"batches in a row with at least {shares[0]:g} to {shares[-1]:g} right, by problem, the next length comes; when two "
-        "thirds of the budget are spent, the last one in any case, but for recall. Of two rates the second is tried only "
+        f"Adam, gradients clipped to a norm of 1, the rate falls as a cosine to 2 % over the budget. Sequences grow: after "
+        f"{ROW} batches in a row with at least {shares[0]:g} to {shares[-1]:g} right, by problem, the next length comes; when "
+        "two thirds of the budget are spent, the last one in any case, but for recall. Of two rates the second is tried only "
         "if the first doesn't solve the problem, with half of the budget for each; the better one on trained lengths counts. "
-        "Learning ends early if the last length is solved, but for a^n b^n. Weights start as the cell's own file says; a cell "
-        "with gates that keep its state has the option in the last column besides. Seconds are those of one thread. The settings were "
-        "found with `elman`, `lstm`, `gru`, `slstm` and `indrnn`, and not changed for any other cell.\n\n"
+        "Learning ends early if the last length is solved, but for a^n b^n and copying. Weights start as the cell's own file "
+        "says; a cell with gates that keep its state has the option in the last column besides. Seconds are those of one "
+        "thread. The settings were found with `elman`, `lstm`, `gru`, `slstm` and `indrnn`, and not changed for any other "
+        "cell.\n\n"
         + table([*heads, "cells with gates that keep"], rows)
         + "\n\nLeft out: "
         + "; ".join(f"`{name}`, as {why}" for name, why in LEFT_OUT.items())

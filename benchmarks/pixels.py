@@ -96,7 +96,7 @@ class Classifier(nn.Module):
 
         def recurrent(input_size: int, **more: Any) -> elman.Recurrent:
             try:
-                return elman.Recurrent(arguments.cell, input_size, hidden, **own, **more, chrono=PIXELS)
+                return elman.Recurrent(arguments.cell, input_size, hidden, **own, **more, chrono=arguments.chrono)
             except OptionError:
                 # A cell without gates that keep its state has no place for it.
                 return elman.Recurrent(arguments.cell, input_size, hidden, **own, **more)
@@ -192,10 +192,16 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--hidden", type=int, default=96)
     parser.add_argument("--layers", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=0.005)
     parser.add_argument("--weight-decay", type=float, default=0.01)
     parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument(
+        "--chrono",
+        type=float,
+        default=56.0,
+        help="steps to remember at first, for cells with gates that keep their state",
+    )
     parser.add_argument("--pool", default="mean", choices=("mean", "last"))
     parser.add_argument("--plain", action="store_true", help="the cells alone, with residual connections")
     parser.add_argument("--permuted", action="store_true")
