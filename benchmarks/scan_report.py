@@ -24,8 +24,8 @@ def _bandwidth(part: dict[str, Any]) -> str:
     return (
         f"A minGRU's scan alone, forwards and backwards, B {batch}, T {steps}, H {size}: {seconds['elman'] * 1e3:.2f} ms. It "
         f"moves {part['gigabytes'] * 1e3:.0f} MB, {part['rate']:.1f} GB/s: {100 * share:.0f} % of what a copy of memory "
-        f"reached in the same run, {part['copy_rate']:.1f} GB/s. With candidates that are positive, which the form in logarithms "
-        f"needs, it takes {seconds['elman positive'] * 1e3:.2f} ms and is {times:.0f} times as fast as that."
+        f"reached in the same run, {part['copy_rate']:.1f} GB/s. With candidates that are positive, which the form in "
+        f"logarithms needs, it takes {seconds['elman positive'] * 1e3:.2f} ms and is {times:.0f} times as fast as that."
     )
 
 
