@@ -41,7 +41,7 @@ def test_dropout_is_a_probability(layer_class, value) -> None:
 
 @every_class
 def test_an_unknown_engine_is_named_when_the_layer_is_made(layer_class) -> None:
-    with pytest.raises(EngineError, match=r"engine='cudnn' is not known: choose from auto, reference, torch"):
+    with pytest.raises(EngineError, match=r"engine='cudnn' is not known: choose from auto, reference, scan, torch"):
         layer_class(3, 4, engine="cudnn")
 
 

@@ -143,8 +143,12 @@ def scan(
         _precision(),
         keep,
     )
-    if not keep and _plain(leaves):
-        # Nothing records or transforms the call: the operator's own dispatch would take longer than a short sequence.
+    # Where nothing transforms the call: the operator's own dispatch would take longer than a short sequence.
+    plain = _plain(leaves)
+    if plain and keep and torch.is_grad_enabled():
+        x, own_weights, *others, _ = arguments
+        y_TBH, last, states, _, _ = _Scan.apply(x, *others, *own_weights)
+    elif plain:
         y_TBH, last, states, _, _ = operators.scan(*arguments)
     else:
         y_TBH, last, states, _, _ = torch.ops.elman.scan(*arguments)
@@ -265,6 +269,26 @@ def _backward(ctx: Any, dy: Tensor | None, dlast: Tensor | None, dstates: Tensor
         )
     none = [None] * mask_count
     return dx, list(dweights), dstate, None if fresh is None else dfresh, None, None, none, None, None, None, None
+
+
+class _Scan(torch.autograd.Function):
+    """The operator and its derivative as autograd takes them with the least ado; weights come last."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, *rest: Any) -> Any:
+        others, weights = rest[: _Scan.OTHERS], rest[_Scan.OTHERS :]
+        inputs = (x, weights, *others, True)
+        outputs = operators.scan(*inputs)
+        _save(ctx, inputs, outputs)
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple:
+        dx, dweights, dstate, dfresh, *_ = _backward(ctx, *gradients)
+        return dx, dstate, dfresh, *[None] * (_Scan.OTHERS - 2), *dweights
+
+    # state, fresh, lengths, reset, masks, programs, reverse, precision
+    OTHERS = 8
 
 
 def _differentiable_backward(
