@@ -42,6 +42,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/cells.py
 	$(BIN)/python benchmarks/scan.py
+	$(BIN)/python benchmarks/memory_tasks.py
 	$(BIN)/python benchmarks/train_lm.py
 	$(BIN)/python benchmarks/generate.py
 
