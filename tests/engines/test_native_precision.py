@@ -22,27 +22,32 @@ CELLS: dict[str, Callable[[int], Cell]] = {
     "gru_reset_before": lambda size: GRUCell(size, reset_after=False),
     # A layer norm of one unit gives nothing but its bias, and of two hardly more than a sign.
     "normed_lstm": lambda size: NormedLSTMCell(max(size, 3)),
-    # Without a kink, where the least rounding turns a gradient on or off.
-    "leaky": lambda size: LeakyCell(max(size, 3), rectifier="softplus"),
+    "leaky": lambda size: LeakyCell(max(size, 3)),
+    "smooth_leaky": lambda size: LeakyCell(max(size, 3), rectifier="softplus"),
 }
 # (H, B): every batch from 1 to 7 and every size, odd with odd.
 SIZES = [(1, 1), (1, 6), (3, 2), (17, 7), (63, 3), (63, 4), (100, 5)]
 
+# Inputs that PyTorch's own loss is taken on.
+_DRAWS = 4
+
 every_cell = pytest.mark.parametrize("name", CELLS)
+# At a kink the least rounding turns a gradient on or off.
+smooth_cells = pytest.mark.parametrize("name", [name for name in CELLS if name != "leaky"])
 every_size = pytest.mark.parametrize(("hidden", "batch"), SIZES)
 
 
 @cache
-def case_of(name: str, hidden: int, batch: int, steps: int = STEPS) -> Case:
+def case_of(name: str, hidden: int, batch: int, steps: int = STEPS, draw: int = 0) -> Case:
     """Weights as a new layer has them, spread by 1/√(3H): neither a memory that explodes nor one that is gone at once."""
-    case = random_case(CELLS[name](hidden), steps, batch, features=5, seed=hidden + batch, device="cpu")
+    case = random_case(CELLS[name](hidden), steps, batch, features=5, seed=hidden + batch + 1000 * draw, device="cpu")
     shrunk = {key: (value.detach() * 3**-0.5).requires_grad_() for key, value in case.weights.items()}
     return case.with_leaves({**case.leaves(), **shrunk})
 
 
 @cache
-def truth(name: str, hidden: int, batch: int, steps: int = STEPS) -> Results:
-    return detached(values_and_gradients(case_of(name, hidden, batch, steps), by_engine(Engine.REFERENCE)))
+def truth(name: str, hidden: int, batch: int, steps: int = STEPS, draw: int = 0) -> Results:
+    return detached(values_and_gradients(case_of(name, hidden, batch, steps, draw), by_engine(Engine.REFERENCE)))
 
 
 def computed(
@@ -52,19 +57,24 @@ def computed(
     steps: int = STEPS,
     dtype: torch.dtype = torch.float32,
     engine: Engine = Engine.NATIVE,
+    draw: int = 0,
 ) -> Results:
-    case = case_of(name, hidden, batch, steps)
+    case = case_of(name, hidden, batch, steps, draw)
     case = case.with_leaves({key: value.detach().to(dtype).requires_grad_() for key, value in case.leaves().items()})
     return detached(values_and_gradients(case, by_engine(engine)))
 
 
 @cache
 def loss_by_halves(name: str, hidden: int, batch: int, steps: int = STEPS) -> float:
-    """How far PyTorch itself is from the truth under autocast: some cells hardly bear products of halves."""
-    with torch.autocast("cpu", torch.bfloat16):
-        rounded = computed(name, hidden, batch, steps, engine=Engine.REFERENCE)
-    exact = truth(name, hidden, batch, steps)
-    return max(relative_error(rounded[key], value) for key, value in exact.items())
+    """How far PyTorch itself is from the truth under autocast, at most in a few draws: some cells hardly bear products of
+    halves, and how rounding falls is chance."""
+    worst = 0.0
+    for draw in range(_DRAWS):
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = computed(name, hidden, batch, steps, engine=Engine.REFERENCE, draw=draw)
+        exact = truth(name, hidden, batch, steps, draw)
+        worst = max(worst, *(relative_error(rounded[key], value) for key, value in exact.items()))
+    return worst
 
 
 def detached(results: Results) -> Results:
@@ -85,11 +95,11 @@ def assert_close(actual: Results, expected: Results, values: float, gradients: f
 
 
 def assert_as_good_as_halves_allow(actual: Results, name: str, hidden: int, batch: int, steps: int = STEPS) -> None:
-    """Within 2e-2; of a cell that loses more by PyTorch under autocast, a few times as much: rounding falls otherwise."""
+    """Within 2e-2; of a cell that loses more by PyTorch under autocast, not more than there."""
     for key, exact in truth(name, hidden, batch, steps).items():
         error = relative_error(actual[key], exact)
         if error > 2e-2:
-            allowed = 3 * loss_by_halves(name, hidden, batch, steps)
+            allowed = loss_by_halves(name, hidden, batch, steps)
             assert error <= allowed, f"{key} is off by {error:.1e} of its largest number: allowed are {allowed:.0e}"
 
 
@@ -118,7 +128,7 @@ def test_float64_is_exact_over_512_steps(name: str, hidden: int, batch: int) -> 
 
 
 @every_size
-@every_cell
+@smooth_cells
 def test_autocast_costs_the_digits_of_bfloat16_and_no_more(name: str, hidden: int, batch: int) -> None:
     """Products of halves, sums and states of full precision. The state comes back in float32."""
     with torch.autocast("cpu", torch.bfloat16):
@@ -129,7 +139,7 @@ def test_autocast_costs_the_digits_of_bfloat16_and_no_more(name: str, hidden: in
 
 
 @every_size
-@every_cell
+@smooth_cells
 def test_medium_products_cost_the_digits_of_bfloat16_and_no_more(
     name: str, hidden: int, batch: int, matmul_precision: Callable[[str], None]
 ) -> None:
