@@ -93,8 +93,6 @@ class Cell(ABC):
     reads_input: ClassVar[bool] = False
     # Whether its states are linear in themselves, so that a whole sequence can be computed as a scan, without a loop over time.
     scans: ClassVar[bool] = False
-    # Whether it has a `scan` of its own.
-    has_own_scan: ClassVar[bool] = False
     # Which options inside a step it has: "layer_norm" takes `inputs` and `recur`, "variational_dropout" `recur`,
     # "recurrent_dropout" `candidate`.
     inner_options: ClassVar[frozenset[str]] = frozenset()
@@ -262,7 +260,7 @@ class Cell(ABC):
     ) -> tuple[Float[Tensor, "T B H"], State]:
         """A whole sequence at once, faster than step by step: what folding `step` over it gives, from any state.
 
-        For cells that say `has_own_scan`. Runs forwards in time, without masks and without the options that `advance` puts
+        For cells that have one. Runs forwards in time, without masks and without the options that `advance` puts
         around a step. x is 0 beyond a row's length; what y is there doesn't matter. `reset_TB` has no flags there, `fresh` is
         the state after a reset, arrays of (1, size), and `run` is `elman.engines.scan`, for cells that are made of others.
         """

@@ -102,7 +102,8 @@ class Chunks:
         return y_NBSH.transpose(1, 2).flatten(0, 1)[: self.steps]
 
     def held(self, gate_NBAS: Float[Tensor, "N B A S"], neutral: float) -> Float[Tensor, "N B A S"]:
-        """A gate, or what it is where there is no step."""
+        """A gate, or what it is where there is no step; float32 at least, as exponents are sums of many."""
+        gate_NBAS = gate_NBAS.to(torch.promote_types(gate_NBAS.dtype, torch.float32))
         return gate_NBAS if self.valid_NBS is None else torch.where(self.valid_NBS.unsqueeze(2), gate_NBAS, neutral)
 
     def carry(

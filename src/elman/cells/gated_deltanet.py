@@ -36,7 +36,7 @@ from torch.nn.functional import silu
 from elman.axes import Bool, Float, Int, Tensor
 from elman.cells.cell import Weights
 from elman.cells.chunks import Arrays, Chunks, by_head, factor, factors, side_by_side
-from elman.cells.matrix import MatrixCell, check_key_size, initialise_decay
+from elman.cells.matrix import KeyedCell, initialise_decay
 from elman.cells.operations import exp, sigmoid, softplus
 from elman.cells.triangular import unit_lower_inverse
 
@@ -50,13 +50,12 @@ class GatedDeltaNetState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class GatedDeltaNetCell(MatrixCell):
+class GatedDeltaNetCell(KeyedCell):
     """One step of the gated DeltaNet; `key_size` 0 is that of a value, `output_gate` whether y is gated by SiLU(z).
 
     Raises `OptionError` for heads that don't divide the units.
     """
 
-    key_size: int = 0
     output_gate: bool = True
 
     name: ClassVar[str] = "gated_deltanet"
@@ -66,18 +65,9 @@ class GatedDeltaNetCell(MatrixCell):
     keep_gates: ClassVar = {"a": -1}
     state_type: ClassVar = GatedDeltaNetState
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_key_size(self.key_size)
-
     @property
     def gate_names(self) -> tuple[str, ...]:
         return self.gates if self.output_gate else self.gates[:-1]
-
-    @property
-    def keys(self) -> int:
-        """Size of a key."""
-        return self.key_size or self.value_size
 
     @property
     def gate_sizes(self) -> tuple[int, ...]:

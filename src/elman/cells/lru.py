@@ -64,7 +64,6 @@ class LRUCell(Cell):
     gates: ClassVar[tuple[str, ...]] = ("re", "im")
     recurrent_gates: ClassVar[tuple[str, ...] | None] = ()
     scans: ClassVar[bool] = True
-    has_own_scan: ClassVar[bool] = True
     inner_options: ClassVar[frozenset[str]] = frozenset({"recurrent_dropout"})
     state_type: ClassVar = LRUState
 

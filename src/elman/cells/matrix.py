@@ -3,7 +3,7 @@
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
@@ -32,7 +32,6 @@ class MatrixCell(Cell):
 
     recurrent_gates: ClassVar[tuple[str, ...]] = ()
     scans: ClassVar[bool] = True
-    has_own_scan: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -71,10 +70,24 @@ class MatrixCell(Cell):
         return affine(x, weights["weight_ih"], weights.get("bias_ih")).split(self.gate_sizes, dim=-1)
 
 
-def check_key_size(size: Any) -> None:
-    """Raise `OptionError` unless this is 0 or the size of a key."""
-    if size != 0 or isinstance(size, bool):
-        check_size("key_size", size)
+@dataclass(frozen=True)
+class KeyedCell(MatrixCell):
+    """One with queries and keys of each head's own; `key_size` 0 is the size of a value.
+
+    Raises `OptionError` for another size of a key that is none.
+    """
+
+    key_size: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.key_size != 0 or isinstance(self.key_size, bool):
+            check_size("key_size", self.key_size)
+
+    @property
+    def keys(self) -> int:
+        """Size of a key."""
+        return self.key_size or self.value_size
 
 
 def initialise_decay(cell: MatrixCell, weights: Weights, gate: str) -> None:

@@ -37,7 +37,7 @@ import torch
 from elman.axes import Bool, Float, Int, Tensor
 from elman.cells.cell import Weights
 from elman.cells.chunks import Chunks, by_head, factor, factors, linear, side_by_side
-from elman.cells.matrix import MatrixCell, check_key_size
+from elman.cells.matrix import KeyedCell
 from elman.cells.operations import clip, exp, maximum, sigmoid, softplus
 from elman.errors import OptionError
 
@@ -53,13 +53,12 @@ class MLSTMState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class MLSTMCell(MatrixCell):
+class MLSTMCell(KeyedCell):
     """One step of the mLSTM; `forget_gate` is "sigmoid" or "exp", `key_size` 0 is that of a value.
 
     Raises `OptionError` for another forget gate, and for heads that don't divide the units.
     """
 
-    key_size: int = 0
     forget_gate: str = "sigmoid"
 
     name: ClassVar[str] = "mlstm"
@@ -71,14 +70,8 @@ class MLSTMCell(MatrixCell):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_key_size(self.key_size)
         if self.forget_gate not in {"sigmoid", "exp"}:
             raise OptionError(f"forget_gate={self.forget_gate!r} is not known: choose from sigmoid, exp.")
-
-    @property
-    def keys(self) -> int:
-        """Size of a key."""
-        return self.key_size or self.value_size
 
     @property
     def gate_sizes(self) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ import torch
 from elman.axes import Bool, Float, Int, Tensor
 from elman.cells import Cell, Masks, State, Weights, map_state
 from elman.engines.direction import in_reverse
+from elman.engines.padding import valid_steps
 
 
 def scan(
@@ -31,8 +32,7 @@ def scan(
     steps, batch = x_TBD.shape[:2]
     valid_TB1 = None
     if lengths_B is not None:
-        times_T = torch.arange(steps, device=x_TBD.device)
-        valid_TB1 = (times_T[:, None] < lengths_B).unsqueeze(-1)
+        valid_TB1 = valid_steps(steps, lengths_B.to(x_TBD.device)).unsqueeze(-1)
         # Padding is cleared before the product, so that not even a NaN in it reaches a gradient.
         x_TBD = torch.where(valid_TB1, x_TBD, 0)
         reset_TB = None if reset_TB is None else reset_TB & valid_TB1.squeeze(-1)

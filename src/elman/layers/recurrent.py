@@ -15,6 +15,7 @@ from elman import engines
 from elman.axes import Bool, Float, Int, Tensor
 from elman.cells import Cell, State, check_size, map_state
 from elman.engines import Engine
+from elman.engines.padding import without_padding
 from elman.errors import OptionError, ShapeError
 from elman.layers import initialise, options
 from elman.layers.connections import connect, initialise_connection
@@ -212,10 +213,9 @@ class RecurrentLayers(nn.Module):
         all_states: list[State] | None,
         generator: torch.Generator | None,
     ) -> tuple[Float[Tensor, "T B H"], list[State]]:
-        if lengths_B is not None and self.connections in {"residual", "highway"}:
+        if self.connections in {"residual", "highway"}:
             # What goes past a layer must be zero beyond a row's length, as what comes out of it is.
-            times_T1 = torch.arange(x_TBD.shape[0], device=x_TBD.device).unsqueeze(1)
-            x_TBD = torch.where((times_T1 < lengths_B).unsqueeze(-1), x_TBD, 0)
+            x_TBD = without_padding(x_TBD, lengths_B)
         last: list[State] = []
         places = iter(before)
         for layer in range(self.num_layers):
