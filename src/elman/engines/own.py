@@ -6,17 +6,16 @@ What is the same for all of them is here: padding, resets in it, directions, pre
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
 from elman.axes import Bool, Float, Int, Tensor
 from elman.cells import Cell, Masks, State, Weights, map_state
+from elman.engines import reference
 from elman.engines.direction import in_reverse
 from elman.engines.padding import valid_steps, without_padding
 
 
 def why_not(cell: Cell, all_states: bool = False) -> str | None:
     """The reason why this engine can't run `cell`, or None if it can."""
-    if not cell.has_own_scan:
+    if type(cell).scan is Cell.scan:
         return f"the cell {cell.name!r} has no scan of its own"
     if any(cell.zoneout_rates) or cell.clip_state is not None or cell.clip_gradient is not None or cell.masks:
         return "zoneout, dropout inside a step and clipping need every step by itself"
@@ -39,16 +38,16 @@ def scan(
     run: Callable[..., Any],
 ) -> tuple[Float[Tensor, "T B H"], State]:
     """Run `cell.scan`: see `elman.engines.scan`, which is `run`, for the meaning of each argument."""
+    if x_TBD.shape[0] < 2:
+        # A step by itself, as in a stream, is soonest done as one.
+        return reference.scan(
+            cell, weights, x_TBD, state, lengths_B, reset_TB, masks=masks, fresh=fresh, reverse=reverse
+        )  # type: ignore[return-value]
     if reverse:
         return in_reverse(scan, cell, weights, x_TBD, state, lengths_B, reset_TB, masks=masks, fresh=fresh, run=run)
-
-    steps, batch = x_TBD.shape[:2]
-    if steps == 0:
-        return x_TBD.new_zeros(0, batch, cell.output_size), map_state(torch.clone, state)
-    like = next(iter(weights.values()))
-    fresh = fresh or cell.initial_state(1, like)
+    fresh = fresh or cell.initial_state(1, next(iter(weights.values())))
     if lengths_B is not None:
         x_TBD = without_padding(x_TBD, lengths_B)
-        reset_TB = None if reset_TB is None else reset_TB & valid_steps(steps, lengths_B)
+        reset_TB = None if reset_TB is None else reset_TB & valid_steps(x_TBD.shape[0], lengths_B)
     y_TBH, last = cell.scan(run, weights, x_TBD, state, lengths_B, reset_TB, fresh=fresh)
     return without_padding(y_TBH, lengths_B), map_state(lambda new, old: new.to(old.dtype), last, state)
