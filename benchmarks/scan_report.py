@@ -62,9 +62,8 @@ def _chunks(part: dict[str, Any]) -> str:
     heads_of = ["cell", "ms", "step by step", "time in products", "their rate"]
     return (
         f"States that are matrices, chunk-wise, forwards and backwards, B {batch}, T {steps}, {heads} heads of {units}: times "
-        "as fast as step by step; what part of the time products take, and their rate as a part of that of a large fp32 "
-        f"product ({part['rate']:.0f} GFLOP/s). Products are all of the layer's: that of the input, which is one large product "
-        "and most of the arithmetic, and the small ones inside of chunks, whose own rate is lower.\n\n"
+        "as fast as step by step; what part of the time the products inside of chunks take, without that of the input, and "
+        f"their rate as a part of that of a large fp32 product ({part['rate']:.0f} GFLOP/s).\n\n"
         + table(heads_of, rows)
     )
 
