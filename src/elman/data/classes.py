@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elman.data.bad_rows import BadRows, nothing_left
-from elman.data.columns import known_column, label_column, text_column
+from elman.data.columns import has_column, known_column, label_column, named_column, text_column
 from elman.data.delimited import LABEL_NAMES
 from elman.data.examples import Example, Reading
 from elman.data.lines import LONGEST, read_lines
@@ -75,8 +75,9 @@ def _read(
         else:
             tables = [*find_files(Path(source))]
         for each in tables:
-            table = read_table(each, encoding=encoding, bad=bad)
-            taken, said = _columns(table, columns.get("text", text), columns.get("label", label), labelled)
+            asked = columns.get("text", text), columns.get("label", label)
+            table = read_table(each, encoding=encoding, bad=bad, asked=asked)
+            taken, said = _columns(table, *asked, labelled)
             understood.append(said)
             columns |= taken.chosen
             items += _good(_from_table(taken, bad, labelled), bad)
@@ -107,7 +108,8 @@ def _columns(table: Table, text: str | None, label: str | None, labelled: bool) 
     else:
         if len(table.columns) == 1:
             return _Taken(rows, table.columns[0], None), f"the text is column {table.columns[0]!r}"
-        label = label if label in table.columns else None
+        if label is not None:
+            label = named_column(table, label, "label") if has_column(table, label) else None
         label = label or known_column([column for column in table.columns if column != text], LABEL_NAMES)
         chosen = text_column(table, sample, text, label)
     if chosen == label:
