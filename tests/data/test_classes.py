@@ -137,11 +137,11 @@ def test_a_row_without_text_or_label_is_skipped_and_counted(row: str, said: str)
 
 
 def test_a_bad_text_of_a_folder_is_skipped_and_counted(tmp_path: Path) -> None:
-    root = folder(tmp_path, {"a/1.txt": "x", "b/1.txt": "y", "b/2.txt": ""})
+    root = folder(tmp_path, {"a/1.txt": "x", "b/1.txt": "y", "b/2.txt": "", "b/3.txt": "z"})
     (root / "a" / "2.txt").write_bytes(b"\xff")
     (root / "a" / "3.txt").write_bytes(b"x" * 1_000_001)
     bad = BadRows()
-    assert pairs(read_examples([root], bad=bad)) == [("x", "a"), ("y", "b")]
+    assert pairs(read_examples([root], bad=bad)) == [("x", "a"), ("y", "b"), ("z", "b")]
     assert bad.count == 3
     for name in ("a/2.txt: is not utf-8", "a/3.txt: it has 1,000,001", "b/2.txt: is empty"):
         assert name.replace("/", str(root / "a")[-2:-1]) in bad.notes()[0]
@@ -157,6 +157,7 @@ def test_a_bad_text_of_a_folder_is_skipped_and_counted(tmp_path: Path) -> None:
         ("text\na\nb\n", {}, "a label is needed"),
         ("text,label\na,x\nb,x\n", {}, "the value 'x' alone: there must be two classes"),
         ("text,label\n", {}, "nothing that can be used.*no row"),
+        (CSV + "a\nb\nc\nd\n", {}, "4 of 7 rows of a.csv are bad.*line 5: it has 1 cell"),
         ("text,label\n,x\n,y\n", {}, "nothing that can be used.*line 2: its text is empty"),
         ("text,label\n" + "".join(f"t{i},l{i}\n" for i in range(50)), {}, "50 distinct values in 50 rows.*--label"),
         ("text,label\n" + "".join(f"t,l{i % 1001}\n" for i in range(4004)), {}, "1,001 distinct values.*--label"),

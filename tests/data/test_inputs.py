@@ -2,6 +2,7 @@
 
 import io
 import queue
+import subprocess
 import sys
 import threading
 import tracemalloc
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,17 +69,14 @@ def test_standard_input_is_a_text_a_line(monkeypatch: pytest.MonkeyPatch) -> Non
     assert list(read_inputs("-")) == [("standard input, line 1", "é,1"), ("standard input, line 2", "b,2")]
 
 
-def test_memory_doesnt_grow_with_the_file(tmp_path: Path) -> None:
-    def peak(lines: int) -> int:
-        path = tmp_path / f"{lines}.txt"
-        path.write_text(("x" * 200 + "\n") * lines, encoding="utf-8")
-        tracemalloc.start()
-        assert sum(map(len, in_batches(read_inputs(path), 32))) == lines
-        most = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return most
-
-    assert peak(20_000) < 1.3 * peak(3_000)
+def test_a_file_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text(("x" * 200 + "\n") * 20_000, encoding="utf-8")
+    tracemalloc.start()
+    assert sum(map(len, in_batches(read_inputs(path), 32))) == 20_000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < path.stat().st_size / 10
 
 
 @given(st.lists(st.integers(), max_size=50), st.integers(1, 9))
@@ -139,6 +138,33 @@ def test_the_reader_reads_ahead_by_a_bounded_number_and_ends_when_the_consumer_s
 def fail(batches: Iterator[list[int]]) -> None:
     for _ in batches:
         raise KeyError
+
+
+_ANSWER_ONE = """
+from elman.data.inputs import in_batches, read_inputs
+for batch in in_batches(read_inputs("-"), 8):
+    print(batch[0][1], flush=True)
+    break
+"""
+
+
+def test_a_process_ends_quietly_while_its_reader_waits_for_a_line() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _ANSWER_ONE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=tiny.environment(),
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(b"one\n")
+        process.stdin.flush()
+        assert process.stdout.readline().strip() == b"one"
+        # Standard input is still open, and no more comes.
+        assert process.wait(SOON) == 0
+        assert process.stderr.read() == b""
 
 
 def test_a_consumer_that_fails_ends_the_reader_too() -> None:

@@ -63,6 +63,10 @@ def test_a_folder_of_folders_is_classes(tmp_path: Path) -> None:
     assert "a folder of 2 folders" in why
 
 
+def test_a_folder_of_folders_of_sounds_is_not_taken_for_texts(tmp_path: Path) -> None:
+    assert recognise([folder(tmp_path, "0/1.wav", "1/1.wav", text="RIFF\0\0")])[0] == "lm"
+
+
 def test_a_folder_of_texts_stays_text_but_the_other_way_is_told(tmp_path: Path) -> None:
     task, why = recognise([folder(tmp_path, "Arabic.txt", "Chinese.txt", "Turkish.txt")])
     assert task == "lm"

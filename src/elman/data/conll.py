@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from elman.data.bad_rows import BadRows, nothing_left
+from elman.data.bad_rows import BadRows, check_enough
 from elman.data.columns import known_column
 from elman.data.examples import Reading, Sentence
 from elman.data.lines import Line, read_lines, wrong_text
@@ -49,8 +49,9 @@ def read_sentences(
     Empty lines stand between sentences. A sentence with a bad line (another number of columns than most, no word, no tag,
     bytes that are no text) is a bad row, named by that line. `labelled=False`: tags are None where they are absent.
 
-    Raises `DataError` for a column that isn't there, and where nothing can be used.
+    Raises `DataError` for a column that isn't there, and where nothing, or less than half, can be used.
     """
+    before = bad.count
     items: list[Sentence] = []
     understood: list[str] = []
     columns: dict[str, str] = {} if text is None else {"text": text}
@@ -68,9 +69,8 @@ def read_sentences(
             sentences, said = _sentences(lines, name, layout, bad, labelled), layout.said
         items += sentences
         understood.append(said)
-    if not items:
-        remedy = "there is no sentence with words" + (" and tags." if labelled else ".")
-        raise nothing_left(", ".join(map(name_of, sources)), bad, remedy)
+    remedy = "there is no sentence with words" + (" and tags." if labelled else ".")
+    check_enough(", ".join(map(name_of, sources)), len(items), bad.count - before, bad, remedy)
     return Reading(items, "; ".join(dict.fromkeys(understood)), columns)
 
 

@@ -13,26 +13,15 @@ TEXT_NAMES = (
     *("headline", "title", "description", "document", "name", "input", "x"),
 )
 LABEL_NAMES = (
-    *(
-        "label",
-        "labels",
-        "class",
-        "category",
-        "sentiment",
-        "intent",
-        "emotion",
-        "polarity",
-        "language",
-        "lang",
-        "topic",
-    ),
-    *("tag", "rating", "stars", "score", "target", "output", "y"),
+    *("label", "labels", "class", "category", "sentiment", "intent", "emotion", "polarity", "language", "lang"),
+    *("topic", "tag", "rating", "stars", "score", "target", "output", "y"),
 )
 SOURCE_NAMES = ("source", "src", "source_text", "input")
 TARGET_NAMES = ("target", "tgt", "trg", "target_text", "translation", "output")
 _OTHER_NAMES = ("id", "index", "idx", "label_text", "label_name")
 # Names that are values as often: they make a header together only.
-_WEAK = {"x", "y", *"ar cs de el en es fa fi fr he hi hu it ja ko nl pl pt ro ru sv tr uk vi zh".split()}
+_WEAK_NAMES = "x y ar cs de el en es fa fi fr he hi hu it ja ko nl pl pt ro ru sv tr uk vi zh"
+_WEAK = set(_WEAK_NAMES.split())
 _STRONG = {*TEXT_NAMES, *LABEL_NAMES, *SOURCE_NAMES, *TARGET_NAMES, *_OTHER_NAMES} - _WEAK
 
 _LONGEST_NAME = 64

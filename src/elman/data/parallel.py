@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from elman.data.bad_rows import BadRows, nothing_left
+from elman.data.bad_rows import BadRows, check_enough
 from elman.data.columns import has_column, known_column, named_column
 from elman.data.delimited import SOURCE_NAMES, TARGET_NAMES
 from elman.data.examples import Pair, Reading
@@ -32,10 +32,10 @@ def read_pairs(
     Bad rows: a text that is empty on one side or both, and those of `read_lines` and `read_table`. `labelled=False`: a target
     is None where it is absent, and one text file alone is the source.
 
-    Raises `DataError` for files of unequal length, missing columns, and where nothing can be used.
+    Raises `DataError` for files of unequal length, missing columns, and where nothing, or less than half, can be used.
     """
     files = _files(sources)
-    names = " and ".join(map(name_of, sources))
+    names, before = " and ".join(map(name_of, sources)), bad.count
     columns: dict[str, str] = {}
     if not any(_is_table(file, encoding, len(files)) for file in files):
         items, understood = _from_files(files, names, encoding, bad, labelled)
@@ -49,8 +49,8 @@ def read_pairs(
             items += _from_table(table, taken["source"], taken["target"], bad, labelled)
             said.append(" and ".join(f"the {option} is column {column!r}" for option, column in columns.items()))
         understood = "; ".join(dict.fromkeys(said))
-    if not items:
-        raise nothing_left(names, bad, "there is no row with a text" + (" on both sides." if labelled else "."))
+    remedy = "there is no row with a text" + (" on both sides." if labelled else ".")
+    check_enough(names, len(items), bad.count - before, bad, remedy)
     return Reading(items, understood, columns)
 
 

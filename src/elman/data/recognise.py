@@ -36,7 +36,7 @@ def recognise(sources: Sequence[Source], encoding: str = "utf-8") -> tuple[str, 
     folders = [Path(str(source)) for source in sources if not isinstance(source, Document) and Path(source).is_dir()]
     if len(sources) == 1 and folders:
         classes = class_folders(folders[0])
-        if len(classes) > 1:
+        if len(classes) > 1 and _is_text(find_files(classes[0])[0], encoding):
             return (
                 "classify",
                 f"{folders[0]} is a folder of {len(classes)} folders, so each is taken as a class of texts.",
@@ -110,6 +110,10 @@ def _are_tagged_words(lines: Sequence[Line]) -> bool:
     if not empty or len(widths) != 1 or widths == {1} or len(words) < 4:
         return False
     return 2 * len({cells[-1] for cells in words}) <= len(words)
+
+
+def _is_text(file: Path, encoding: str) -> bool:
+    return not any(line.wrong for line in itertools.islice(read_lines(file, encoding), _FIRST))
 
 
 def _equal_lines(first: Source, second: Source, encoding: str) -> int:
