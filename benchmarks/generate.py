@@ -22,7 +22,7 @@ import elman
 from elman.data.text import reference_documents
 from elman.data.tokenizer import START_ID, TextTokenizer
 from elman.models.language import LanguageConfig, LanguageModel
-from elman.training.options import TrainOptions
+from elman.models.options import TrainOptions
 
 
 def untrained() -> LanguageModel:

@@ -23,7 +23,7 @@ from elman.cells import Cell, Option, as_text
 from elman.cli.main import app
 from elman.layers import layer_options
 from elman.layers.catalogue import HIDDEN_SIZE, INPUT_SIZE, common_options, describe_cells
-from elman.training.options import TrainOptions, flag, kind_of
+from elman.models.options import TrainOptions, flag, kind_of
 
 HERE = Path(__file__).parent
 HEAD = "<!-- Written by docs/build.py from the code: change the code, then run `make docs`. -->\n\n"

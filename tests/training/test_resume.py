@@ -23,10 +23,10 @@ from elman.errors import (
     TrainingInterruptedError,
 )
 from elman.models.language_task import LanguageTask
+from elman.models.options import flag
 from elman.training import checkpoint, loop
 from elman.training.logs import read_metrics
 from elman.training.loop import Trainer
-from elman.training.options import flag
 
 CHECKPOINT, MODEL = checkpoint.NAME, "model.safetensors"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elman.training.options import TrainOptions
+from elman.models.options import TrainOptions
 from elman.training.schedule import Schedule
 
 

@@ -81,6 +81,16 @@ class TextTokenizer:
         encodings = self._rules.encode_batch_fast(parts)
         return np.concatenate([np.zeros(0, np.int32), *(np.asarray(e.ids, np.int32) for e in encodings)])
 
+    def encode_each(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """The token numbers of each text, int32. Raises `DataError` for what is no Unicode text."""
+        for text in texts:
+            _check_unicode(text)
+        return [np.asarray(encoding.ids, np.int32) for encoding in self._rules.encode_batch_fast(list(texts))]
+
+    def normalise_by(self, normaliser: normalizers.Normalizer) -> None:
+        """Make it a rule that texts are first written in another way."""
+        self._rules.normalizer = normaliser
+
     def encode_documents(self, documents: Iterable[Document]) -> np.ndarray:
         """One sequence of token numbers, int32 (N,): START and the tokens of each document in turn."""
         start = np.array([START_ID], np.int32)

@@ -27,14 +27,14 @@ class Progress:
     """Where a run stands.
 
     step         updates done               seconds     time spent training, over all starts
-    units        tokens seen                best_loss   the lowest validation loss, in nats
+    units        tokens seen                best        the lowest value of `Model.selection` in a validation
     best_step    where it was               stale       validations since then
     """
 
     step: int = 0
     seconds: float = 0.0
     units: int = 0
-    best_loss: float = float("inf")
+    best: float = float("inf")
     best_step: int = 0
     stale: int = 0
 

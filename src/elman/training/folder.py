@@ -48,10 +48,10 @@ def make_folder(folder: Path, describe: Callable[[Path], None]) -> Path:
     return folder
 
 
-def next_free(parent: Path) -> Path:
-    """The first of lm-1, lm-2, … that isn't there; made, so that a run that starts beside this one takes another."""
+def next_free(parent: Path, name: str) -> Path:
+    """The first of NAME-1, NAME-2, … that isn't there; made, so that a run that starts beside this one takes another."""
     for number in itertools.count(1):
-        folder = parent / f"lm-{number}"
+        folder = parent / f"{name}-{number}"
         try:
             folder.mkdir(parents=True)
         except FileExistsError:

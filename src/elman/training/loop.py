@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from elman.errors import TrainingDivergedError, TrainingInterruptedError
+from elman.models.options import TrainOptions
 from elman.models.task import Task
 from elman.training import checkpoint
 from elman.training.checkpoint import Progress
-from elman.training.options import TrainOptions
 from elman.training.schedule import Schedule
 
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
@@ -162,9 +162,10 @@ class Trainer:
     def _validate(self) -> None:
         scores = self.task.validate()
         progress = self.progress
-        # A loss that is not finite is never the best; before the first finite one nothing is kept.
-        if scores["loss_nats"] < progress.best_loss:
-            progress.best_loss, progress.best_step, progress.stale = scores["loss_nats"], progress.step, 0
+        # What is not finite is never the best; before the first that is nothing is kept.
+        value = self.task.network.selection(scores)
+        if value < progress.best:
+            progress.best, progress.best_step, progress.stale = value, progress.step, 0
             self._keep_best()
         else:
             progress.stale += 1
@@ -213,6 +214,8 @@ def network_device(network: torch.nn.Module) -> torch.device:
 
 def _cut(state: Any) -> Any:
     """The same state, cut from the graph: gradients go back one window, the state goes on."""
+    if state is None:
+        return None
     return state.detach() if isinstance(state, Tensor) else tuple(s.detach() for s in state)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from elman.cells import CELLS
 from elman.errors import OptionError
-from elman.training.options import BUDGETS, TrainOptions, check_names, flag, kind_of, option_names, read_toml
+from elman.models.options import BUDGETS, TrainOptions, check_names, flag, kind_of, option_names, read_toml
 
 # Values of every other kind than the field's own.
 _WRONG_KIND: dict[type, list[Any]] = {
