@@ -68,7 +68,7 @@ def held(folder: Path) -> dict[str, Any]:
 
 
 NETWORKS = [
-    {"cell": "elman", "dropout": 0.3},
+    {"cell": "elman", "dropout": 0.3, "averaging": 0.9},
     {"cell": "lstm", "dropout": 0.3, "layers": 2},
     {"cell": "gru", "dropout": 0.2, "tie": True},
     {"cell": "lstm", "dropout": 0.3, "precision": "bf16", "engine": "reference", "tokenizer": "bpe", "vocabulary": 270},

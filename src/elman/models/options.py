@@ -37,13 +37,13 @@ class TrainOptions:
         choices=(AUTO, *TASKS),
         group="Data",
     )
-    valid: str | list[str] | tuple[str, ...] | None = _option(
+    valid: str | list[str] | tuple[str, ...] | None = _option(  # noqa: RUF009
         None, "Validation data: whatever DATA may be. Otherwise a part of DATA is held out.", group="Data"
     )
     valid_fraction: float = _option(
         0.1, "Part of DATA held out for validation: of running text its end, of examples a seeded part.", group="Data"
     )
-    test: str | list[str] | tuple[str, ...] | None = _option(
+    test: str | list[str] | tuple[str, ...] | None = _option(  # noqa: RUF009
         None, "Test data, scored once at the end: whatever DATA may be.", group="Data"
     )
     test_fraction: float = _option(0.0, "Part of DATA held out for the test, where there is no --test.", group="Data")
@@ -102,7 +102,7 @@ class TrainOptions:
     word_dropout: float = _option(0.0, "How often training reads a token as the unknown one.")
     averaging: float = _option(
         0.0,
-        "Keep the mean of the weights over the last updates, weighted by this to the power of their age; 0 for none.",
+        "Validate and keep a running mean of the weights, with this decay: 0.99 is over some 100 updates; 0 for none.",
     )
     validations: int = _option(12, "How often to validate over the whole budget.")
     patience: int = _option(4, "Stop after so many validations without a better one; 0 for never.")

@@ -21,6 +21,7 @@ from elman.errors import TrainingDivergedError, TrainingInterruptedError
 from elman.models.options import TrainOptions
 from elman.models.task import Task
 from elman.training import checkpoint
+from elman.training.average import WeightAverage
 from elman.training.checkpoint import Progress
 from elman.training.schedule import Schedule
 
@@ -62,6 +63,7 @@ class Trainer:
         self.observers = observers
         self._carried: Any = None
         self._optimizer = make_optimizer(task.network, options)
+        self._average = WeightAverage(task.network, options.averaging)
         self._interrupted_by: int | None = None
 
     def resume(self, longer: bool = False) -> bool:
@@ -71,7 +73,9 @@ class Trainer:
         """
         there = (self.folder / checkpoint.NAME).exists()
         if there:
-            self._carried, self.progress = checkpoint.load(self.folder, self.task.network, self._optimizer)
+            self._carried, self.progress = checkpoint.load(
+                self.folder, self.task.network, self._optimizer, self._average.tensors
+            )
             if longer and self.progress.stale:
                 self.progress.stale = 0
                 self._save()
@@ -147,6 +151,7 @@ class Trainer:
         self._optimizer.zero_grad()
         self._carried = _cut(state)
         self.progress.step += 1
+        self._average.update(self.progress.step)
         units = self.task.size(batch)
         self.progress.units += units
         return Update(loss_nats, units, rate, gradient_norm)
@@ -160,7 +165,11 @@ class Trainer:
         )
 
     def _validate(self) -> None:
-        scores = self.task.validate()
+        with self._average.in_place():
+            self._judge(self.task.validate())
+
+    def _judge(self, scores: dict[str, float]) -> None:
+        """Keep the weights if they are the best so far."""
         progress = self.progress
         # What is not finite is never the best; before the first that is nothing is kept.
         value = self.task.network.selection(scores)
@@ -172,7 +181,9 @@ class Trainer:
         self._tell("validated", scores)
 
     def _save(self) -> None:
-        checkpoint.save(self.folder, self.task.network, self._optimizer, self._carried, self.progress)
+        checkpoint.save(
+            self.folder, self.task.network, self._optimizer, self._carried, self.progress, self._average.tensors
+        )
 
     def _tell(self, what: str, values: dict[str, float]) -> None:
         for observer in self.observers:
