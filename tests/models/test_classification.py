@@ -155,6 +155,10 @@ def test_vocabulary_and_classes_come_from_the_training_part_alone(tmp_path: Path
 def test_a_run_that_goes_on_ends_where_an_undisturbed_one_does(tmp_path: Path, table: Path) -> None:
     options = {**SMALL, "epochs": None, "word_dropout": 0.1}
     whole = elman.train(table, task="classify", out=tmp_path / "whole", quiet=True, **{**options, "steps": 40})
-    elman.train(table, task="classify", out=tmp_path / "cut", quiet=True, **{**options, "steps": 40, "patience": 1, "lr": 1e-9})
-    cut = elman.train(table, task="classify", out=tmp_path / "cut", overwrite=True, quiet=True, **{**options, "steps": 40})
+    elman.train(
+        table, task="classify", out=tmp_path / "cut", quiet=True, **{**options, "steps": 40, "patience": 1, "lr": 1e-9}
+    )
+    cut = elman.train(
+        table, task="classify", out=tmp_path / "cut", overwrite=True, quiet=True, **{**options, "steps": 40}
+    )
     assert cut.scores == whole.scores

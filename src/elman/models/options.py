@@ -43,7 +43,9 @@ class TrainOptions:
     valid_fraction: float = _option(
         0.1, "Part of DATA held out for validation: of running text its end, of examples a seeded part.", group="Data"
     )
-    test: tuple[str, ...] | None = _option(None, "Test data, scored once at the end: whatever DATA may be.", group="Data")
+    test: tuple[str, ...] | None = _option(
+        None, "Test data, scored once at the end: whatever DATA may be.", group="Data"
+    )
     test_fraction: float = _option(0.0, "Part of DATA held out for the test, where there is no --test.", group="Data")
     text: str | None = _option(
         None, "The column of the text (of the word, to tag): its name, or number from 1. None: guessed.", group="Data"
