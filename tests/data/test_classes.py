@@ -58,7 +58,7 @@ def test_columns_without_known_names_are_the_longest_texts_and_the_fewest_values
 
 def test_named_columns_overrule() -> None:
     assert pairs(read("text,label,x,y\na,b,c,d\ne,f,g,h\n", text="x", label="y")) == [("c", "d"), ("g", "h")]
-    assert pairs(read("text,label,other\na,b,c\ne,f,g\n", text="label")) == [("b", "c"), ("f", "g")]
+    assert pairs(read("text,label,class\na,b,c\ne,f,g\n", text="label")) == [("b", "c"), ("f", "g")]
     assert pairs(read("text,label\nlong text,b\nlonger text,c\n", label="text")) == [
         ("b", "long text"),
         ("c", "longer text"),
@@ -66,8 +66,18 @@ def test_named_columns_overrule() -> None:
 
 
 def test_the_columns_of_one_part_read_another_alike() -> None:
-    columns = read("a,b,x\none text,1,2\nanother text,2,2\n", label="b").columns
-    assert pairs(read("x,b,a\n9,8,7\n9,7,6\n", **columns)) == [("7", "8"), ("6", "7")]
+    columns = read("a,b,z\none text,1,2\nanother text,2,2\n", label="b").columns
+    assert pairs(read("z,b,a\n9,8,7\n9,7,6\n", **columns)) == [("7", "8"), ("6", "7")]
+
+
+def test_columns_may_be_numbered_where_they_have_names() -> None:
+    assert pairs(read("a,b,c\nx,1,one\ny,2,two\n", text="3", label="1")) == [("one", "x"), ("two", "y")]
+
+
+def test_a_name_that_is_asked_for_makes_a_header() -> None:
+    short = "yorum,duygu\ngüzel,iyi\nberbat,kötü\n"
+    assert pairs(read(short, text="yorum", label="duygu")) == [("güzel", "iyi"), ("berbat", "kötü")]
+    assert pairs(read(short, text="yorum", label="duygu", labelled=False))[0] == ("güzel", "iyi")
 
 
 def test_a_folder_a_class_is_read_however_deep(tmp_path: Path) -> None:
@@ -127,11 +137,11 @@ def test_a_row_without_text_or_label_is_skipped_and_counted(row: str, said: str)
 
 
 def test_a_bad_text_of_a_folder_is_skipped_and_counted(tmp_path: Path) -> None:
-    root = folder(tmp_path, {"a/1.txt": "x", "b/1.txt": "y", "b/2.txt": ""})
+    root = folder(tmp_path, {"a/1.txt": "x", "b/1.txt": "y", "b/2.txt": "", "b/3.txt": "z"})
     (root / "a" / "2.txt").write_bytes(b"\xff")
     (root / "a" / "3.txt").write_bytes(b"x" * 1_000_001)
     bad = BadRows()
-    assert pairs(read_examples([root], bad=bad)) == [("x", "a"), ("y", "b")]
+    assert pairs(read_examples([root], bad=bad)) == [("x", "a"), ("y", "b"), ("z", "b")]
     assert bad.count == 3
     for name in ("a/2.txt: is not utf-8", "a/3.txt: it has 1,000,001", "b/2.txt: is empty"):
         assert name.replace("/", str(root / "a")[-2:-1]) in bad.notes()[0]
@@ -141,12 +151,13 @@ def test_a_bad_text_of_a_folder_is_skipped_and_counted(tmp_path: Path) -> None:
     ("text", "options", "said"),
     [
         (CSV, {"label": "klass"}, r"no column 'klass': name one of text, label with --label"),
-        (CSV, {"text": "2"}, r"no column '2': name one of text, label with --text"),
+        (CSV, {"text": "3"}, r"no column '3': name one of text, label with --text"),
         ("a b\t1\nc d\t2\n", {"label": "label"}, r"it has no header: columns are numbered\): name one of 1, 2 "),
         (CSV, {"text": "text", "label": "text"}, "can't both be the column 'text'"),
         ("text\na\nb\n", {}, "a label is needed"),
         ("text,label\na,x\nb,x\n", {}, "the value 'x' alone: there must be two classes"),
         ("text,label\n", {}, "nothing that can be used.*no row"),
+        (CSV + "a\nb\nc\nd\n", {}, "4 of 7 rows of a.csv are bad.*line 5: it has 1 cell"),
         ("text,label\n,x\n,y\n", {}, "nothing that can be used.*line 2: its text is empty"),
         ("text,label\n" + "".join(f"t{i},l{i}\n" for i in range(50)), {}, "50 distinct values in 50 rows.*--label"),
         ("text,label\n" + "".join(f"t,l{i % 1001}\n" for i in range(4004)), {}, "1,001 distinct values.*--label"),

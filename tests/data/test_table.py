@@ -102,6 +102,9 @@ def test_a_table_without_an_ending_is_known_by_its_first_lines(text: str, expect
         ([["how so", "question"], ["why", "question"], ["because", "answer"]], False),
         ([["a film that is long", "rare"], *[[f"film {i}", ["bad", "good"][i % 2]] for i in range(20)]], False),
         ([["x y", "x y"], ["a", "1"]], False),
+        # Codes of languages are names among themselves, and values beside a text.
+        ([["en", "tr"], ["a tree", "ağaç"]], True),
+        ([["Guten Tag", "de"], ["günaydın", "tr"]], False),
     ],
 )
 def test_a_first_row_is_a_header_by_its_names_or_because_it_fits_no_column(

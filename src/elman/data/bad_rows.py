@@ -34,6 +34,17 @@ class BadRows:
         return [f"{rows} skipped ({'; '.join(self._first)}{more}); --strict stops at the first."]
 
 
+def check_enough(name: str, good: int, skipped: int, bad: BadRows, remedy: str) -> None:
+    """Raise `DataError` if no row could be used, or if more were skipped than used: that is no mishap, but the wrong file."""
+    if not good:
+        raise nothing_left(name, bad, remedy)
+    if skipped > good:
+        wrong = (
+            f"{skipped:,} of {skipped + good:,} rows of {name} are bad: is it the right file, format and --encoding?"
+        )
+        raise DataError(" ".join([wrong, *bad.notes()]))
+
+
 def nothing_left(name: str, bad: BadRows, remedy: str) -> DataError:
     """The error for a part of which no row could be used."""
     return DataError(" ".join([f"{name} holds nothing that can be used: {remedy}", *bad.notes()]))

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from elman.data.bad_rows import BadRows, nothing_left
-from elman.data.columns import known_column, label_column, text_column
+from elman.data.bad_rows import BadRows, check_enough
+from elman.data.columns import has_column, known_column, label_column, named_column, text_column
 from elman.data.delimited import LABEL_NAMES
 from elman.data.examples import Example, Reading
 from elman.data.lines import LONGEST, read_lines
@@ -41,15 +41,16 @@ def read_examples(
     Bad rows: an empty text, an empty label, and those of `read_table`. `labelled=False`: a label is None where it is absent,
     and no label column is guessed by its values. `training=False` (other parts): one class alone is no error.
 
-    Raises `DataError` for missing columns, free text in place of labels, one class only, and where nothing can be used.
+    Raises `DataError` for missing columns, free text in place of labels, one class only, and where nothing, or less than half,
+    can be used.
     """
-    names = ", ".join(map(name_of, sources))
+    names, before = ", ".join(map(name_of, sources)), bad.count
     if labelled or not _are_lines(sources, encoding):
         reading = _read(sources, text, label, encoding, bad, labelled)
     else:
         reading = Reading(list(_unlabelled(sources, encoding, bad)), f"{names}: a text a line")
-    if not reading.items:
-        raise nothing_left(names, bad, "there is no row with a text" + (" and a label." if labelled else "."))
+    remedy = "there is no row with a text" + (" and a label." if labelled else ".")
+    check_enough(names, len(reading.items), bad.count - before, bad, remedy)
     if labelled:
         _check_classes(reading, names, training)
     return reading
@@ -75,8 +76,9 @@ def _read(
         else:
             tables = [*find_files(Path(source))]
         for each in tables:
-            table = read_table(each, encoding=encoding, bad=bad)
-            taken, said = _columns(table, columns.get("text", text), columns.get("label", label), labelled)
+            asked = columns.get("text", text), columns.get("label", label)
+            table = read_table(each, encoding=encoding, bad=bad, asked=asked)
+            taken, said = _columns(table, *asked, labelled)
             understood.append(said)
             columns |= taken.chosen
             items += _good(_from_table(taken, bad, labelled), bad)
@@ -107,7 +109,8 @@ def _columns(table: Table, text: str | None, label: str | None, labelled: bool) 
     else:
         if len(table.columns) == 1:
             return _Taken(rows, table.columns[0], None), f"the text is column {table.columns[0]!r}"
-        label = label if label in table.columns else None
+        if label is not None:
+            label = named_column(table, label, "label") if has_column(table, label) else None
         label = label or known_column([column for column in table.columns if column != text], LABEL_NAMES)
         chosen = text_column(table, sample, text, label)
     if chosen == label:

@@ -8,15 +8,22 @@ from elman.errors import DataError
 
 
 def named_column(table: Table, name: str, option: str) -> str:
-    """The column that an option names. Raises `DataError`, with those there are, if it is missing."""
+    """The column that an option names, or numbers. Raises `DataError`, with those there are, if it is missing."""
     if name in table.columns:
         return name
+    if has_column(table, name):
+        return table.columns[int(name) - 1]
     header = (
         "" if any(not column.isdigit() for column in table.columns) else " (it has no header: columns are numbered)"
     )
     raise DataError(
         f"{table.name} has no column {name!r}{header}: name one of {', '.join(table.columns)} with --{option}."
     )
+
+
+def has_column(table: Table, name: str) -> bool:
+    """Whether `named_column` finds a column."""
+    return name in table.columns or (name.isdecimal() and 1 <= int(name) <= len(table.columns))
 
 
 def known_column(columns: Sequence[str], names: Sequence[str]) -> str | None:

@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from elman.data.bad_rows import BadRows
 from elman.data.lines import LONGEST, Line
@@ -13,25 +13,16 @@ TEXT_NAMES = (
     *("headline", "title", "description", "document", "name", "input", "x"),
 )
 LABEL_NAMES = (
-    *(
-        "label",
-        "labels",
-        "class",
-        "category",
-        "sentiment",
-        "intent",
-        "emotion",
-        "polarity",
-        "language",
-        "lang",
-        "topic",
-    ),
-    *("tag", "rating", "stars", "score", "target", "output", "y"),
+    *("label", "labels", "class", "category", "sentiment", "intent", "emotion", "polarity", "language", "lang"),
+    *("topic", "tag", "rating", "stars", "score", "target", "output", "y"),
 )
 SOURCE_NAMES = ("source", "src", "source_text", "input")
 TARGET_NAMES = ("target", "tgt", "trg", "target_text", "translation", "output")
-_OTHER_NAMES = ("id", "index", "idx", "en", "de", "fr", "es", "tr", "zh", "ar", "label_text", "label_name")
-_KNOWN = {*TEXT_NAMES, *LABEL_NAMES, *SOURCE_NAMES, *TARGET_NAMES, *_OTHER_NAMES}
+_OTHER_NAMES = ("id", "index", "idx", "label_text", "label_name")
+# Names that are values as often: they make a header together only.
+_WEAK_NAMES = "x y ar cs de el en es fa fi fr he hi hu it ja ko nl pl pt ro ru sv tr uk vi zh"
+_WEAK = set(_WEAK_NAMES.split())
+_STRONG = {*TEXT_NAMES, *LABEL_NAMES, *SOURCE_NAMES, *TARGET_NAMES, *_OTHER_NAMES} - _WEAK
 
 _LONGEST_NAME = 64
 
@@ -93,11 +84,12 @@ def delimiter_of(first_line: str) -> str:
     return next((sign for sign in ",;\t" if sign in first_line), ",")
 
 
-def has_header(rows: Sequence[Sequence[str]]) -> bool:
+def has_header(rows: Sequence[Sequence[str]], asked: Collection[str] = ()) -> bool:
     """Whether the first of some rows names the columns. The rule: it does
 
-    - if one of its cells is a name that columns often have (text, label, sentence, class, …; small or capital) and no
-      value further down in that column; its other names are distinct;
+    - if one of its cells is a name that was `asked` for, and no number;
+    - else if one of its cells is a name that columns often have (text, label, sentence, class, …; small or capital) and no
+      value further down in that column, or all of them are (codes of languages then count too); names are distinct;
     - else if its cells are distinct, short and no numbers, and don't fit their columns: none is a value, or longer than half of
       the texts, further down, and one column at least has nothing but numbers further down, or nothing but
       few values that recur (at least 20 rows, at most a tenth as many values).
@@ -106,12 +98,16 @@ def has_header(rows: Sequence[Sequence[str]]) -> bool:
     named = [cell for cell in first if cell]
     if not named or len(set(named)) < len(named):
         return False
+    if any(cell in asked and not is_number(cell) for cell in named):
+        return True
     columns = [[row[i].strip() for row in below] for i in range(len(first))]
-    if any(cell.casefold() in _KNOWN and cell not in column for cell, column in zip(first, columns, strict=True)):
+    if all(cell.casefold() in _STRONG | _WEAK for cell in named) and len(named) > 1:
+        return True
+    if any(cell.casefold() in _STRONG and cell not in column for cell, column in zip(first, columns, strict=True)):
         return True
     if not below or len(named) < len(first):
         return False
-    if any(_is_number(cell) or len(cell) > _LONGEST_NAME for cell in first):
+    if any(is_number(cell) or len(cell) > _LONGEST_NAME for cell in first):
         return False
     kinds = [_against(cell, column) for cell, column in zip(first, columns, strict=True)]
     return None not in kinds and any(kinds)
@@ -121,7 +117,7 @@ def _against(cell: str, column: list[str]) -> bool | None:
     """True if `cell` can't be a value of `column`, None if it is one or looks like one, False if that can't be told."""
     if cell in column:
         return None
-    if all(map(_is_number, column)):
+    if all(map(is_number, column)):
         return True
     values = set(column)
     if len(column) >= 20 and 10 * len(values) <= len(column):
@@ -129,7 +125,8 @@ def _against(cell: str, column: list[str]) -> bool | None:
     return None if len(cell) > sorted(map(len, column))[len(column) // 2] else False
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Whether a cell is a number as Python writes them."""
     try:
         float(cell)
     except ValueError:

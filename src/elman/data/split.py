@@ -10,14 +10,16 @@ from elman.errors import DataError
 T = TypeVar("T")
 
 
-def hold_out(items: Sequence[T], labels: Sequence[str] | None, fraction: float, seed: int) -> tuple[list[T], list[T]]:
+def hold_out(
+    items: Sequence[T], labels: Sequence[str | None] | None, fraction: float, seed: int
+) -> tuple[list[T], list[T]]:
     """(kept, held out): about `fraction` of the items are held out, in the order in which they stood.
 
     With `labels` each class gives its share (what is left by rounding down goes to those that lost most by it), and keeps
     one at least. The draw depends on the seed and the order of items alone. Raises `DataError` if none can be held out.
     """
-    groups: dict[str, list[int]] = {}
-    for index, label in enumerate([""] * len(items) if labels is None else labels):
+    groups: dict[str | None, list[int]] = {}
+    for index, label in enumerate([None] * len(items) if labels is None else labels):
         groups.setdefault(label, []).append(index)
     generator = np.random.default_rng(seed)
     members = [generator.permutation(group) for group in groups.values()]

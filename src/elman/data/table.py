@@ -6,7 +6,7 @@ number of tabs are TSV; a header of known names is CSV. Every cell is a string.
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -75,8 +75,8 @@ def format_of_lines(lines: Sequence[Line]) -> str | None:
     return "csv" if rows and len(rows[0]) > 1 and len(set(map(len, rows))) == 1 and has_header(rows) else None
 
 
-def read_table(source: Source, *, encoding: str = "utf-8", bad: BadRows) -> Table:
-    """Open a table: a path, a `Document`, or "-" for standard input.
+def read_table(source: Source, *, encoding: str = "utf-8", bad: BadRows, asked: Collection[str | None] = ()) -> Table:
+    """Open a table: a path, a `Document`, or "-" for standard input. `asked` are names of columns that it is opened for.
 
     CSV and TSV may lack a header (`delimited.has_header` has the rule): columns are then called "1", "2", …. A nameless
     column of a header has its number for a name. The columns of JSON lines are the keys of the first `SAMPLE` objects.
@@ -101,14 +101,14 @@ def read_table(source: Source, *, encoding: str = "utf-8", bad: BadRows) -> Tabl
     if kind == "jsonl":
         return _json_lines(lines, name, bad)
     records = plain_records(lines, name, bad) if kind == "tsv" else quoted_records(lines, delimiter_of(text), name, bad)
-    return _delimited(records, name, bad)
+    return _delimited(records, name, bad, [column for column in asked if column])
 
 
-def _delimited(records: Iterator[Record], name: str, bad: BadRows) -> Table:
+def _delimited(records: Iterator[Record], name: str, bad: BadRows, asked: Collection[str]) -> Table:
     sample = list(itertools.islice(records, SAMPLE))
     if not sample:
         raise nothing_left(name, bad, "it has no rows.")
-    header = has_header([cells for _, cells in sample])
+    header = has_header([cells for _, cells in sample], asked)
     if header:
         columns = [cell.strip() or str(number) for number, cell in enumerate(sample.pop(0)[1], 1)]
     else:

@@ -165,7 +165,7 @@ class ClassificationModel(nn.Module):
         """Scores on labelled texts. Raises `DataError` for what can't be read, and for a label that the model doesn't know."""
         bad = BadRows(strict)
         sources = [data] if isinstance(data, Source) else list(data)
-        examples = read_examples(sources, text=text, label=label, encoding=encoding, bad=bad).examples
+        examples = read_examples(sources, text=text, label=label, encoding=encoding, bad=bad, training=False).items
         return self.score(examples, watch)
 
     def score(self, examples: Sequence[Example], watch: Callable[[float], None] | None = None) -> ClassScores:

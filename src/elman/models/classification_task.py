@@ -15,7 +15,7 @@ from elman.data.bad_rows import BadRows
 from elman.data.buckets import Buckets
 from elman.data.classes import read_examples
 from elman.data.example_tokens import fit_examples
-from elman.data.examples import Example
+from elman.data.examples import Example, Reading
 from elman.data.split import hold_out
 from elman.data.text import Source
 from elman.errors import DataError
@@ -48,19 +48,21 @@ class ClassificationKind:
     def read(self, sources: Sequence[Source] | None, options: TrainOptions) -> Examples:
         if sources is None:
             raise DataError("there is nothing to classify: give DATA, a table or a folder of texts with their labels.")
-        bad, notes = BadRows(options.strict), []
+        bad = BadRows(options.strict)
 
-        def read(part: Sequence[Source]) -> list[Example]:
-            found = read_examples(part, text=options.text, label=options.label, encoding=options.encoding, bad=bad)
-            notes.extend(note for note in found.notes if note not in notes)
-            return found.examples
+        def read(part: Sequence[Source], **columns: Any) -> Reading[Example]:
+            chosen = {"text": options.text, "label": options.label, **columns}
+            return read_examples(part, **chosen, encoding=options.encoding, bad=bad, training=not columns)
 
-        kept = read(sources)
-        test = None if options.test is None else read(options.test)
+        found = read(sources)
+        kept = found.items
+        # Other parts have the same columns; where there are none (a folder a class), they may be laid out otherwise.
+        same = found.columns or {"text": options.text}
+        test = None if options.test is None else read(options.test, **same).items
         if test is None and options.test_fraction:
             kept, test = hold_out(kept, [e.label for e in kept], options.test_fraction, options.seed)
         if options.valid is not None:
-            valid = read(options.valid)
+            valid = read(options.valid, **same).items
         else:
             fraction = options.valid_fraction / (1 - options.test_fraction)
             kept, valid = hold_out(kept, [e.label for e in kept], fraction, options.seed)
@@ -69,7 +71,7 @@ class ClassificationKind:
                 f"there are {len(kept)} examples, too few to hold out {options.valid_fraction:.0%} for validation: give "
                 "more, or validation data of its own with --valid."
             )
-        return Examples(kept, valid, test, [*notes, *bad.notes()])
+        return Examples(kept, valid, test, [f"data: {found.understood}", *bad.notes()])
 
     def fit(self, data: Examples, options: TrainOptions) -> ClassificationModel:
         tokenizer = fit_examples(

@@ -21,6 +21,7 @@ class TaskFacts:
     name       as `--task` has it                       title      what its model is called in a sentence
     network    "module:class" of the network            trainer    "module:class" of the `TaskKind` that trains it
     example    a command that uses the model, with {run} for its folder
+    reads_folders   whether a folder means more than the files in it
     options    those of `TrainOptions` that not every task has, and this one has
     defaults   of options, where they differ from those of `TrainOptions`
     given      further defaults that follow from an option's value: {("tie", True): {"embedding": 256}}
@@ -31,6 +32,7 @@ class TaskFacts:
     network: str
     trainer: str
     example: str
+    reads_folders: bool = False
     options: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     given: Mapping[tuple[str, Any], Mapping[str, Any]] = field(default_factory=dict)
@@ -76,6 +78,7 @@ TASKS: dict[str, TaskFacts] = {
             network="elman.models.classification:ClassificationModel",
             trainer="elman.models.classification_task:ClassificationKind",
             example="echo 'a text' | elman predict {run}",
+            reads_folders=True,
             options=(
                 "text", "label", "test_fraction", "strict", "normalisation", "lowercase", "minimum_count",
                 "bidirectional", "pooling", "batch_tokens", "smoothing", "word_dropout",

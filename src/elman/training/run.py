@@ -29,7 +29,7 @@ from elman.models.task import Task
 from elman.models.tasks import AUTO, TaskFacts, task_named
 from elman.training.checkpoint import Progress
 from elman.training.curves import draw_curves
-from elman.training.folder import make_folder, next_free, parts, recall, refuse_existing, remember
+from elman.training.folder import make_folder, next_free, parts, recall, refuse_existing, remember, taken_in
 from elman.training.logs import MetricsLog, TensorBoardLog
 from elman.training.loop import Trainer
 from elman.training.progress import Display, SilentDisplay, make_display
@@ -137,8 +137,10 @@ def _open(sources: Sequence[Source] | None, out: Path | None, overwrite: bool, g
     if out is not None:
         refuse_existing(out, overwrite, [*(sources or []), *_paths(given.get("valid")), *_paths(given.get("test"))])
     if sources is not None:
-        sources = [part for source in sources for part in parts(source, encoding)]
+        sources = [taken_in(source, encoding) for source in sources]
     facts, why = _choose(given.get("task", AUTO), sources, encoding)
+    if sources is not None and not facts.reads_folders:
+        sources = [part for source in sources for part in parts(source)]
     options = TrainOptions(**facts.filled(given))
     kind = facts.kind
     data = kind.read(sources, options)
@@ -164,7 +166,7 @@ def _choose(task: str, sources: Sequence[Source] | None, encoding: str) -> tuple
     if sources is None:
         return task_named("lm"), []
     name, why = recognise(sources, encoding)
-    return task_named(name), [f"task: {name}, since {why}; --task says otherwise"]
+    return task_named(name), [f"task: {name}. {why}"]
 
 
 def _reopen(folder: Path, given: dict[str, Any]) -> _Run:
