@@ -18,14 +18,14 @@ TOKENIZER = fit_sentences("byte", [])
 every_cell = pytest.mark.parametrize("cell", [name for name in CELLS if name != "conv_lstm"])
 
 
-def make_model(**sizes: Any) -> TranslationModel:
+def make_model(larger: float = 2.0, **sizes: Any) -> TranslationModel:
     """Random weights, float64, in evaluation mode."""
-    config = TranslationConfig(len(TOKENIZER), **{"hidden": 6, "layers": 2, "embedding": 5, **sizes})
+    config = TranslationConfig(vocabulary=len(TOKENIZER), **{"hidden": 6, "layers": 2, "embedding": 5, **sizes})
     model = TranslationModel(config, TOKENIZER).double().eval()
     # Larger than at first: what a model says must depend on what it read.
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.mul_(2)
+            parameter.mul_(larger)
     return model
 
 
@@ -38,7 +38,7 @@ def batch(sources: list[str] = SOURCES, targets: list[str] = TARGETS) -> tuple:
 
 @every_cell
 def test_any_cell_learns_from_sentences_of_mixed_lengths(cell: str) -> None:
-    model = make_model(cell=cell, hidden=8, embedding=8).train()
+    model = make_model(1.0, cell=cell, hidden=8, embedding=8).train()
     model.loss(*batch()).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
@@ -146,11 +146,11 @@ def test_it_learns_to_translate_by_heart_and_writes_text_as_people_do() -> None:
     torch.manual_seed(1)
     sources, targets = ["a dog", "two dogs run", "no"], ["Ein Hund.", "Zwei Hunde, „schnell“.", "Nein"]
     tokenizer = fit_sentences("bpe", sources + targets, vocabulary=300)
-    config = TranslationConfig(len(tokenizer), hidden=24, embedding=24, layers=2, dropout=0.0)
+    config = TranslationConfig(vocabulary=len(tokenizer), hidden=24, embedding=24, layers=2, dropout=0.0)
     model = TranslationModel(config, tokenizer)
     optimiser = torch.optim.AdamW(model.parameters(), lr=0.02)
     tokens = (*side_by_side(read_sentences(tokenizer, sources)), *side_by_side(read_sentences(tokenizer, targets)))
-    for _ in range(60):
+    for _ in range(40):
         loss = model.loss(*tokens)
         optimiser.zero_grad()
         loss.backward()
@@ -174,6 +174,15 @@ def test_parameters_are_shared_as_told() -> None:
     assert both.output.weight is both.target_embedding.weight is both.source_embedding.weight
     assert tied.parameter_count - both.parameter_count == len(TOKENIZER) * 5
     assert neither.parameter_count - tied.parameter_count == len(TOKENIZER) * 5
+
+
+def test_no_target_has_any_token_and_no_sentence_any_word() -> None:
+    model = make_model()
+    sources, lengths, empty, none = batch(SOURCES, [""] * 4)
+    begin, wanted = with_boundaries(empty[:0], none * 0)
+    assert begin.tolist() == wanted.tolist() == [[START_ID] * 4]
+    assert model.loss(sources, lengths, empty[:0], none * 0).isfinite()
+    assert model.loss(sources[:0], lengths * 0, empty[:0], none * 0).isfinite()
 
 
 def test_dropout_acts_in_training_only() -> None:

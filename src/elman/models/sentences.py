@@ -70,7 +70,7 @@ def with_boundaries(
     target_TB: Int[Tensor, "T B"], lengths_B: Int[Tensor, "B"]
 ) -> tuple[Int[Tensor, "T+1 B"], Int[Tensor, "T+1 B"]]:
     """What the decoder reads, START and the target, and what it is to say, the target and END."""
-    boundary_1B = torch.full_like(target_TB[:1], START_ID)
+    boundary_1B = target_TB.new_full((1, len(lengths_B)), START_ID)
     begin_TB = torch.cat([boundary_1B, target_TB])
     wanted_TB = torch.cat([target_TB, boundary_1B]).scatter(0, lengths_B.unsqueeze(0), END_ID)
     return begin_TB, wanted_TB

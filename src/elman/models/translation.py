@@ -1,71 +1,34 @@
-r"""A translator: the distribution of the next token of the target, given the source and the target's tokens so far.
+"""A translator: texts of one language in, texts of another out.
 
-    encoder          m_s = [forwards; backwards] layers over √D F[x_s]
-    start            the decoder's state is a learnt mean of the encoder's two final ones (`elman.models.bridge`)
-    first layer      h_t = cell(√D E[y_{t-1}], ·)                   y_0 is START, D the embedding's size
-    attention        a_t, c_t = attention(h_t, m)                   `elman.layers.attention`
-    further layers   h_t = cells([h_t; c_t], ·)                     if there are any: they know where the decoder looked
-    output layer     h̃_t = tanh(W [c_t; h_t])
-                     P(y_t | y_<t, source) = softmax(E h̃_t + b)     tied; or a matrix of its own; F may be E too
-
-With one layer this is Luong's (arXiv 1508.04025) without input feeding, with more GNMT's (arXiv 1609.08144), whose upper layers
-read the context too. No step of it feeds back but the cells', so that in training every line is computed for all steps
-of the target at once.
-
-START is what stands before a document, and what ends a target: END is the same token (as `</s>` in fairseq).
+The network is `elman.models.encoder_decoder`, the search for the best translation `elman.models.beam`, and what tokens are
+`elman.models.sentences`.
 """
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
 
-from elman.axes import Float, Int, Tensor
+from elman.axes import Tensor
+from elman.data.bad_rows import BadRows
+from elman.data.buckets import in_order
+from elman.data.examples import Pair
+from elman.data.parallel import read_pairs
+from elman.data.text import Source
 from elman.data.tokenizer import START_ID, UNKNOWN_ID, TextTokenizer
 from elman.engines import Engine
-from elman.engines.padding import valid_steps
-from elman.layers import Dropout, RecurrentLayers
-from elman.layers.attention import Memory, attention_of
+from elman.errors import ModelFolderError
 from elman.models.beam import Beam, beam_search
-from elman.models.bridge import Bridge, States
+from elman.models.encoder_decoder import Encoded, EncoderDecoder, TranslationConfig
+from elman.models.folder import CONFIG, TOKENIZER, build, entry, existing, read_network_config
 from elman.models.sentences import END, END_ID, read_sentences, side_by_side, with_boundaries, write_sentence
-from elman.models.stack import StackConfig
+from elman.models.translation_scores import TranslationScores, score_translations
 
-# Sentences in one search, of like length.
-_TOGETHER = 64
-
-
-@dataclass(frozen=True)
-class TranslationConfig(StackConfig):
-    """A translator's sizes and options: what `config.json` holds under "network".
-
-    vocabulary   of both languages together
-    hidden       units of each layer of the decoder, and of each direction of the encoder's
-    layers       of the encoder, and of the decoder
-    dropout      of embeddings, between layers, of what is attended to and of what the output layer reads
-    attention    "dot", "general" or "additive": see `elman.layers.attention`
-    tie          the output layer's matrix is the target's embedding (Press and Wolf, arXiv 1608.05859)
-    share        source and target have one embedding
-    """
-
-    vocabulary: int
-    attention: str = "general"
-    tie: bool = True
-    share: bool = True
-
-
-class Encoded(NamedTuple):
-    """Sentences that have been read: the memory to attend to, and the states that the decoder starts from."""
-
-    memory: Memory
-    states: States
-
-    def select(self, rows_N: Int[Tensor, "N"]) -> "Encoded":
-        """These rows, in this order; a row may come several times."""
-        return Encoded(self.memory.select(rows_N), tuple(state.index_select(1, rows_N) for state in self.states))
+# Sentences in one search, of like length; and tokens of targets in one batch that is only scored.
+_TOGETHER, _TOKENS = 64, 1 << 12
 
 
 class Translation(NamedTuple):
@@ -85,95 +48,14 @@ class Translation(NamedTuple):
     log_probability: float
 
 
-class TranslationModel(nn.Module):
-    """Tokens of sources (S, B) and of targets (T, B), and their lengths in; logits (T, B, V), attention weights (T, B, S) out.
+class TranslationModel(EncoderDecoder):
+    """An encoder and decoder that speak text: `tokenizer` is what the tokens of both sides mean."""
 
-    `tokenizer` is what the tokens of both sides mean; `translate` speaks text. Tokens of a target begin with START.
-
-    Initialiser: recurrent layers as their cell says; embeddings N(0, 1/D); linear layers as `torch.nn.Linear`.
-    """
+    task: ClassVar[str] = "translate"
 
     def __init__(self, config: TranslationConfig, tokenizer: TextTokenizer, engine: Engine | str = Engine.AUTO) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config, engine)
         self.tokenizer = tokenizer
-        self.target_embedding = nn.Embedding(config.vocabulary, config.embedding)
-        self.source_embedding = nn.Embedding(config.vocabulary, config.embedding)
-        for embedding in (self.target_embedding, self.source_embedding):
-            nn.init.normal_(embedding.weight, std=config.embedding**-0.5)
-        self.encoder = config.recurrent_layers(config.embedding, engine, bidirectional=True)
-        self.decoder = replace(config, layers=1).recurrent_layers(config.embedding, engine)
-        read, remembered = self.decoder.output_size, self.encoder.output_size
-        self.attention = attention_of(config.attention, read, remembered)
-        self.upper: RecurrentLayers | None = None
-        if config.layers > 1:
-            above = replace(config, layers=config.layers - 1)
-            self.upper = above.recurrent_layers(read + remembered, engine)
-            read = self.upper.output_size
-        self.bridge = Bridge(self.encoder.cell, config.layers)
-        self.dropout = Dropout(config.dropout)
-        self.combine = nn.Linear(remembered + read, config.embedding)
-        self.output = nn.Linear(config.embedding, config.vocabulary)
-        if config.share:
-            self.source_embedding.weight = self.target_embedding.weight
-        if config.tie:
-            self.output.weight = self.target_embedding.weight
-
-    def _embedded(self, embedding: nn.Embedding, tokens_TB: Tensor) -> Float[Tensor, "T B D"]:
-        """As large as what a cell expects, where the output layer needs the same numbers small."""
-        embedded_TBD: Tensor = self.dropout(embedding(tokens_TB) * self.config.embedding**0.5)
-        return embedded_TBD
-
-    def encode(self, source_SB: Int[Tensor, "S B"], lengths_B: Int[Tensor, "B"] | None = None) -> Encoded:
-        """Read sentences; what lies beyond their lengths doesn't matter."""
-        m_SBD, final, _ = self.encoder.run(self._embedded(self.source_embedding, source_SB), None, lengths_B)
-        return Encoded(self.attention.read(self.dropout(m_SBD), lengths_B), self.bridge(final))
-
-    def decode(
-        self, tokens_TB: Int[Tensor, "T B"], source: Encoded, lengths_B: Int[Tensor, "B"] | None = None
-    ) -> tuple[Float[Tensor, "T B E"], Float[Tensor, "T B S"], Encoded]:
-        """Go on by these tokens: h̃ of each step, the weights of its attention, and the source with the states after them."""
-        first, rest = (tuple(state[part] for state in source.states) for part in (slice(0, 1), slice(1, None)))
-        h_TBH, after, _ = self.decoder.run(self._embedded(self.target_embedding, tokens_TB), first, lengths_B)
-        context_TBD, weights_TBS = self.attention(h_TBH, source.memory)
-        if self.upper is not None:
-            read_TBD = self.dropout(torch.cat([h_TBH, context_TBD], dim=-1))
-            h_TBH, last, _ = self.upper.run(read_TBD, rest, lengths_B)
-            after = tuple(torch.cat(pair) for pair in zip(after, last, strict=True))
-        combined_TBE = self.combine(self.dropout(torch.cat([context_TBD, h_TBH], dim=-1))).tanh()
-        return self.dropout(combined_TBE), weights_TBS, source._replace(states=after)
-
-    def forward(
-        self,
-        source_SB: Int[Tensor, "S B"],
-        source_lengths_B: Int[Tensor, "B"],
-        target_TB: Int[Tensor, "T B"],
-        target_lengths_B: Int[Tensor, "B"],
-    ) -> tuple[Float[Tensor, "T B V"], Float[Tensor, "T B S"]]:
-        source = self.encode(source_SB, source_lengths_B)
-        combined_TBE, weights_TBS, _ = self.decode(target_TB, source, target_lengths_B)
-        return self.output(combined_TBE), weights_TBS
-
-    def loss(
-        self,
-        source_SB: Int[Tensor, "S B"],
-        source_lengths_B: Int[Tensor, "B"],
-        target_TB: Int[Tensor, "T B"],
-        target_lengths_B: Int[Tensor, "B"],
-        label_smoothing: float = 0.0,
-    ) -> Float[Tensor, ""]:
-        """Mean of -ln P over the tokens of the targets, with END but without START: nats, by teacher forcing.
-
-        `label_smoothing` mixes the true token with so much of the uniform distribution (Szegedy et al., arXiv 1512.00567).
-        """
-        source = self.encode(source_SB, source_lengths_B)
-        begin_TB, wanted_TB = with_boundaries(target_TB, target_lengths_B)
-        combined_TBE, _, _ = self.decode(begin_TB, source, target_lengths_B + 1)
-        # Only what counts goes through the output layer, the largest product there is.
-        valid_TB = valid_steps(len(begin_TB), target_lengths_B + 1)
-        logits_NV = self.output(combined_TBE[valid_TB])
-        logits_NV = logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32))
-        return nn.functional.cross_entropy(logits_NV, wanted_TB[valid_TB], label_smoothing=label_smoothing)
 
     def translate(
         self, sentences: Sequence[str], beam: Beam | None = None, watch: Callable[[float], None] | None = None
@@ -181,7 +63,7 @@ class TranslationModel(nn.Module):
         """Translate each sentence, by beam search: see `elman.models.beam`. UNKNOWN is never said.
 
         A translation has at most 2 S + 10 tokens, where the source has S. `watch` is told now and then which part of the
-        work is done, 0 to 1. Dropout doesn't act.
+        work is done, 0 to 1. Dropout doesn't act. `beam` is the configuration's, unless told otherwise.
         """
         sources = read_sentences(self.tokenizer, sentences)
         # Of like length, so that little is computed for padding, and few wait for the longest.
@@ -192,7 +74,7 @@ class TranslationModel(nn.Module):
         try:
             for first in range(0, len(order), _TOGETHER):
                 together = order[first : first + _TOGETHER]
-                found = self._translate([sources[n] for n in together], beam or Beam())
+                found = self._translate([sources[n] for n in together], beam or self.config.search)
                 translations.update(zip(together, found, strict=True))
                 if watch is not None:
                     watch(len(translations) / len(order))
@@ -232,16 +114,98 @@ class TranslationModel(nn.Module):
         """Each token as a text of its own, for a picture's axes; a part of a character is shown as U+FFFD."""
         return [self.tokenizer.decode([number]) for number in numbers]
 
-    @property
-    def recurrent(self) -> RecurrentLayers:
-        """The layers that read the source; those of the decoder are of the same cell."""
-        return self.encoder
+    def answer(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """What `elman predict` says of each text."""
+        return [
+            {"text": text, "translation": found.text, "log_probability": found.log_probability}
+            for text, found in zip(texts, self.translate(texts), strict=True)
+        ]
 
-    @property
-    def parameter_count(self) -> int:
-        """Numbers that training adjusts; shared ones count once."""
-        return sum(parameter.numel() for parameter in self.parameters())
+    def evaluate(
+        self,
+        data: Source | Sequence[Source],
+        encoding: str = "utf-8",
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        strict: bool = False,
+        watch: Callable[[float], None] | None = None,
+    ) -> TranslationScores:
+        """Scores on texts and their translations. Raises `DataError` for what can't be read."""
+        sources = [data] if isinstance(data, Source) else list(data)
+        found = read_pairs(sources, source=source, target=target, encoding=encoding, bad=BadRows(strict))
+        return self.score(found.items, watch)
 
-    @property
-    def device(self) -> torch.device:
-        return self.target_embedding.weight.device
+    def score(self, pairs: Sequence[Pair], watch: Callable[[float], None] | None = None) -> TranslationScores:
+        """Scores on pairs, of translations by the configuration's search. Needs sacrebleu."""
+        loss_nats, tokens = self.loss_of(pairs)
+        sources = [pair.source for pair in pairs]
+        texts = [found.text for found in self.translate(sources, watch=watch)]
+        return score_translations(texts, sources, [str(pair.target) for pair in pairs], loss_nats, tokens)
+
+    @torch.no_grad()
+    def loss_of(self, pairs: Sequence[Pair]) -> tuple[float, int]:
+        """Mean of -ln P over all tokens of the targets, END among them, and how many they are."""
+        sources, targets = (
+            read_sentences(self.tokenizer, texts)
+            for texts in ([pair.source for pair in pairs], [str(pair.target) for pair in pairs])
+        )
+        was_training, total, tokens = self.training, 0.0, 0
+        self.eval()
+        for places in in_order([len(target) for target in targets], _TOKENS):
+            source_SB, source_B = side_by_side([sources[place] for place in places], self.device)
+            target_TB, target_B = side_by_side([targets[place] for place in places], self.device)
+            count = int(target_B.sum()) + len(places)
+            total += float(self.loss(source_SB, source_B, target_TB, target_B)) * count
+            tokens += count
+        self.train(was_training)
+        return total / max(tokens, 1), tokens
+
+    @classmethod
+    def from_folder(
+        cls, folder: Path, config: dict[str, Any], engine: Engine | str = Engine.AUTO
+    ) -> "TranslationModel":
+        """The network that a folder describes, without its weights. Raises `ModelFolderError`."""
+        tokenizer = TextTokenizer.load(entry(folder, config, "tokenizer", str), existing(folder, TOKENIZER))
+        network = read_network_config(folder, TranslationConfig, config["network"])
+        if len(tokenizer) != network.vocabulary:
+            raise ModelFolderError(
+                f"{folder / CONFIG} has {network.vocabulary} tokens in 'network', but {TOKENIZER} has {len(tokenizer)}: they "
+                "belong to different models."
+            )
+        return build(folder, lambda: cls(network, tokenizer, engine))
+
+    def save_vocabularies(self, folder: Path) -> dict[str, Any]:
+        """Write `tokenizer.json`; gives what `config.json` says of it."""
+        self.tokenizer.save(folder / TOKENIZER)
+        return {"tokenizer": self.tokenizer.kind}
+
+    def description(self) -> dict[str, str]:
+        """The parts of the network in words."""
+        config = self.config
+        shared = "one of source and target" if config.share else "one of source, one of target"
+        return {
+            "tokens": f"{self.tokenizer.kind}, vocabulary {config.vocabulary:,} of both languages",
+            "input layer": f"embedding of {config.embedding}, {shared}",
+            "recurrent": config.recurrent_in_words,
+            "output layer": "shares the embedding of the target" if config.tie else "of its own",
+            "dropout": f"{config.dropout:g}",
+            "search": f"beam {config.beam}, alpha {config.alpha:g}",
+        }
+
+    @staticmethod
+    def headline(scores: dict[str, float]) -> str:
+        """Scores as a person reads them."""
+        return (
+            f"BLEU {scores['bleu']:.1f} (copying the source {scores['baseline_bleu']:.1f}), chrF {scores['chrf']:.1f}, "
+            f"exact {scores['exact']:.1%}, {scores['loss_nats']:.4f} nats a token over {scores['examples']:,} pairs"
+        )
+
+    def loss_in_words(self, loss_nats: float) -> str:
+        """Perplexity, of a token."""
+        return f"perplexity {math.exp(loss_nats):.2f}" if loss_nats < 700 else ""
+
+    @staticmethod
+    def selection(scores: dict[str, float]) -> float:
+        """The weights of the lowest loss are kept."""
+        return scores["loss_nats"]
