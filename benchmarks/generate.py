@@ -27,7 +27,8 @@ from elman.models.options import TrainOptions
 
 def untrained() -> LanguageModel:
     tokenizer = TextTokenizer.fit("char", reference_documents())
-    config = LanguageConfig(len(tokenizer), "lstm", TrainOptions.hidden, TrainOptions.layers, TrainOptions.embedding)
+    sizes = {name: getattr(TrainOptions, name) for name in ("hidden", "layers", "embedding")}
+    config = LanguageConfig(len(tokenizer), cell="lstm", **sizes)
     return LanguageModel(config, tokenizer).eval()
 
 

@@ -114,7 +114,15 @@ TABLE = "text\tlabel\n" + "".join(
     for word in words
     for other in ("film", "book", "play", "song", "day", "meal", "walk", "tune")
 )
-SMALL: dict[str, Any] = {"hidden": 8, "embedding": 8, "epochs": 20, "lr": 0.01, "validations": 4, "device": "cpu"}
+SMALL: dict[str, Any] = {
+    "hidden": 8,
+    "embedding": 8,
+    "epochs": 100,
+    "lr": 0.02,
+    "dropout": 0.1,
+    "validations": 4,
+    "device": "cpu",
+}
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def a_line_each_step_and_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "_SECONDS_BETWEEN_REPORTS", -1.0)
     # Half the time of a run this small, and no part of what is tested here.
     monkeypatch.setattr("elman.training.run.draw_curves", lambda _: None)
-    monkeypatch.setattr("elman.training.run._SAMPLE_TOKENS", 10)
+    monkeypatch.setattr("elman.models.language_task._SAMPLE_TOKENS", 10)
 
 
 def stop_at(steps: set[int], monkeypatch: pytest.MonkeyPatch, number: int = signal.SIGINT) -> None:

@@ -46,7 +46,7 @@ def in_order(lengths: Sequence[int], tokens: int) -> list[np.ndarray]:
     """The places of sequences in batches from the shortest to the longest, for scoring."""
     lengths_N = np.asarray(lengths, dtype=np.int64)
     order_N = np.argsort(lengths_N, kind="stable")
-    return np.split(order_N, _cut(lengths_N[order_N], tokens))
+    return np.split(order_N, _cut(lengths_N[order_N], tokens)) if len(order_N) else []
 
 
 def _cut(ascending_N: np.ndarray, tokens: int) -> list[int]:

@@ -1,7 +1,7 @@
 """Tokens of short texts that are read as a whole: words, characters or subwords.
 
-    word    runs of letters, digits and marks (don't is one; Chinese, Japanese or Thai is taken character by character), and every
-            other visible character by itself
+    word    runs of letters, digits and marks (don't is one; Chinese, Japanese or Thai is taken character by character), and
+            every other visible character by itself
     char    what a reader calls a character: an extended grapheme cluster (Unicode Standard Annex 29), so that an emoji of
             several code points, or a letter with its marks, is one
     byte    a byte of the UTF-8 form each

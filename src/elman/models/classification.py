@@ -52,6 +52,10 @@ class ClassificationConfig(StackConfig):
         return super().recurrent_in_words.replace(f" x {self.cell}", f" x {both}{self.cell}", 1)
 
 
+# Texts that are answered together.
+_AT_ONCE = 64
+
+
 class Prediction(NamedTuple):
     """The likeliest class of a text, its probability, and that of every class."""
 
@@ -224,10 +228,6 @@ class ClassificationModel(nn.Module):
         return -scores["accuracy"] + 1e-6 * min(scores["loss_nats"], 1e3)
 
 
-# Texts that are answered together.
-_AT_ONCE = 64
-
-
 def numbered(examples: Sequence[Example], labels: Sequence[str]) -> np.ndarray:
     """The class of each example as its place among the labels, int64 (N,). Raises `DataError` for one that isn't there."""
     places = {label: place for place, label in enumerate(labels)}
@@ -238,4 +238,4 @@ def numbered(examples: Sequence[Example], labels: Sequence[str]) -> np.ndarray:
                 f"{example.where}: the label {example.label!r} is not among those of the training part ({shown}): correct "
                 "it, or train with examples of it."
             )
-    return np.array([places[example.label] for example in examples], dtype=np.int64)
+    return np.array([places[str(example.label)] for example in examples], dtype=np.int64)

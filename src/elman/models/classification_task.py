@@ -51,18 +51,18 @@ class ClassificationKind:
         bad = BadRows(options.strict)
 
         def read(part: Sequence[Source], **columns: Any) -> Reading[Example]:
-            chosen = {"text": options.text, "label": options.label, **columns}
+            chosen: dict[str, Any] = {"text": options.text, "label": options.label, **columns}
             return read_examples(part, **chosen, encoding=options.encoding, bad=bad, training=not columns)
 
         found = read(sources)
         kept = found.items
         # Other parts have the same columns; where there are none (a folder a class), they may be laid out otherwise.
-        same = found.columns or {"text": options.text}
-        test = None if options.test is None else read(options.test, **same).items
+        same: dict[str, Any] = dict(found.columns) or {"text": options.text}
+        test = None if options.test is None else read(list(options.test), **same).items
         if test is None and options.test_fraction:
             kept, test = hold_out(kept, [e.label for e in kept], options.test_fraction, options.seed)
         if options.valid is not None:
-            valid = read(options.valid, **same).items
+            valid = read(list(options.valid), **same).items
         else:
             fraction = options.valid_fraction / (1 - options.test_fraction)
             kept, valid = hold_out(kept, [e.label for e in kept], fraction, options.seed)

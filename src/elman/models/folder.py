@@ -92,8 +92,9 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{path} has format version {version}; this elman ({__version__}) reads up to {FORMAT_VERSION}.",
             f"It was written by elman {config.get('elman_version', 'of a later version')}: upgrade elman.",
         )
-    for key, kind in {"task": str, "network": dict, "training": dict}.items():
-        entry(folder, config, key, kind)
+    entry(folder, config, "task", str)
+    entry(folder, config, "network", dict)
+    entry(folder, config, "training", dict)
     if config["task"] not in TASKS:
         raise ModelFolderError(
             f"{path} is of the task {config['task']!r}, which this elman does not know.", "Upgrade elman."

@@ -32,8 +32,8 @@ def read_texts(sources: Sequence[Source] | None, options: TrainOptions) -> Texts
             )
     else:
         kept = documents
-        valid = read_documents(options.valid, options.encoding)
-    return Texts(kept, valid, None if options.test is None else read_documents(options.test, options.encoding))
+        valid = read_documents(list(options.valid), options.encoding)
+    return Texts(kept, valid, None if options.test is None else read_documents(list(options.test), options.encoding))
 
 
 def scorable(part: str, documents: list[Document], tokenizer: TextTokenizer) -> tuple[np.ndarray, int]:

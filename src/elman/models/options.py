@@ -37,13 +37,13 @@ class TrainOptions:
         choices=(AUTO, *TASKS),
         group="Data",
     )
-    valid: tuple[str, ...] | None = _option(
+    valid: str | list[str] | tuple[str, ...] | None = _option(
         None, "Validation data: whatever DATA may be. Otherwise a part of DATA is held out.", group="Data"
     )
     valid_fraction: float = _option(
         0.1, "Part of DATA held out for validation: of running text its end, of examples a seeded part.", group="Data"
     )
-    test: tuple[str, ...] | None = _option(
+    test: str | list[str] | tuple[str, ...] | None = _option(
         None, "Test data, scored once at the end: whatever DATA may be.", group="Data"
     )
     test_fraction: float = _option(0.0, "Part of DATA held out for the test, where there is no --test.", group="Data")
@@ -270,7 +270,8 @@ def kind_of(name: str) -> tuple[type, bool]:
     """The type of an option's value, and whether it may be None."""
     hint = get_type_hints(TrainOptions)[name]
     if get_origin(hint) is UnionType:
-        part = next(part for part in get_args(hint) if part is not NoneType)
+        # A path or several: several.
+        part = [part for part in get_args(hint) if part is not NoneType][-1]
         return get_origin(part) or part, True
     return get_origin(hint) or hint, False
 
