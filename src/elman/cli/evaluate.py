@@ -20,13 +20,16 @@ def evaluate(
     ],
     text: Annotated[str | None, typer.Option(help="The column of the text, if it isn't guessed.")] = None,
     label: Annotated[str | None, typer.Option(help="The column of the label, if it isn't guessed.")] = None,
+    source: Annotated[str | None, typer.Option(help="The column of what to translate, if it isn't guessed.")] = None,
+    target: Annotated[str | None, typer.Option(help="The column of its translation, if it isn't guessed.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row.")] = False,
     encoding: Annotated[str, typer.Option(help="Encoding of the text.")] = "utf-8",
     device: Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, mps.")] = "auto",
     engine: Annotated[str, typer.Option(help="What runs the cells: auto, scan, native, torch, reference.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, as the last line.")] = False,
 ) -> None:
-    """Score a model on data: a language model's loss, bits per character and perplexity; a classifier's accuracy and F1.
+    """Score a model on data: a language model's loss, bits per character and perplexity; a classifier's accuracy and F1,
+    a translator's BLEU and chrF.
 
     A language model carries its state over every token of a document. What the vocabulary doesn't hold is read and scored as
     the unknown token.
@@ -47,7 +50,7 @@ def evaluate(
     from elman.models.tasks import TASKS  # noqa: PLC0415
 
     network = load(model, engine, find_device(device))
-    given = {"text": text, "label": label, "strict": strict or None}
+    given = {"text": text, "label": label, "source": source, "target": target, "strict": strict or None}
     own = TASKS[network.task].options
     columns: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     for name in columns:

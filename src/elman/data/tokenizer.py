@@ -104,6 +104,10 @@ class TextTokenizer:
             text[a:b] for number, (a, b) in zip(encoding.ids, encoding.offsets, strict=True) if number == UNKNOWN_ID
         ]
 
+    def decode(self, numbers: Sequence[int]) -> str:
+        """The text of token numbers; bytes that are no whole character become U+FFFD."""
+        return str(self._rules.decode(list(numbers), skip_special_tokens=False))
+
     def decode_stream(self, numbers: Iterable[int]) -> Iterator[str]:
         """Text as soon as it is whole (a character may take several byte tokens); START begins a new line."""
         decoder = decoders.DecodeStream(skip_special_tokens=False)

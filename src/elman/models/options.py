@@ -53,6 +53,12 @@ class TrainOptions:
     label: str | None = _option(
         None, "The column of the label (of the tag): its name, or number from 1. None: guessed.", group="Data"
     )
+    source: str | None = _option(
+        None, "The column of what to translate: its name, or number from 1. None: guessed.", group="Data"
+    )
+    target: str | None = _option(
+        None, "The column of its translation: its name, or number from 1. None: guessed.", group="Data"
+    )
     strict: bool = _option(False, "Stop at the first bad row, where bad rows are skipped and counted.", group="Data")
     encoding: str = _option("utf-8", "Encoding of all texts.", group="Data")
     normalisation: str = _option(
@@ -84,6 +90,15 @@ class TrainOptions:
         group="Network",
     )
     tie: bool = _option(False, "Share the embedding with the output layer.", group="Network")
+    share: bool = _option(True, "One embedding for source and target.", group="Network")
+    attention: str = _option(
+        "general",
+        "How what was read is scored: by products (dot, general) or a layer (additive).",
+        choices=("dot", "general", "additive"),
+        group="Network",
+    )
+    beam: int = _option(5, "Beginnings that the search for a translation keeps; 1 is greedy.", group="Network")
+    alpha: float = _option(1.0, "How much longer translations are preferred; 0 for not at all.", group="Network")
 
     minutes: float | None = _option(None, "Train for so many minutes (10 if no budget is given).")
     epochs: float | None = _option(None, "Train for so many passes over the data.")
@@ -116,10 +131,20 @@ class TrainOptions:
             self._check_kind(option.name, getattr(self, option.name), option.metadata["choices"])
         for name in ("valid", "test"):
             self._one_or_more(name)
-        for name in ("hidden", "layers", "embedding", "batch", "batch_tokens", "bptt", "validations", "minimum_count"):
+        for name in (
+            "hidden",
+            "layers",
+            "embedding",
+            "batch",
+            "batch_tokens",
+            "bptt",
+            "validations",
+            "minimum_count",
+            "beam",
+        ):
             self._check(name, getattr(self, name) >= 1, "must be at least 1")
         self._check("seed", 0 <= self.seed < 2**63, "must be a whole number from 0 to 2⁶³ - 1")
-        for name in ("warmup", "clip", "weight_decay", "patience"):
+        for name in ("warmup", "clip", "weight_decay", "patience", "alpha"):
             self._check(name, getattr(self, name) >= 0, "must be 0 or more")
         for name in (*BUDGETS, "max_epochs", "lr"):
             self._check(name, getattr(self, name) is None or getattr(self, name) > 0, "must be more than 0")

@@ -1,8 +1,11 @@
 """Pictures of what a model learnt. Each needs matplotlib, which is imported when one is drawn."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from elman.files import write_atomically
 from elman.models.class_scores import ClassScores
@@ -39,6 +42,25 @@ def draw_confusion(path: Path, part: str, scores: ClassScores) -> Path:
     axes.set_ylabel("is")
     axes.set_title(f"{part}: accuracy {scores.accuracy:.1%} of {scores.examples:,}", fontsize=10)
     return save_picture(figure, path)
+
+
+def draw_attention(path: Path, source: Sequence[str], target: Sequence[str], weights_TS: np.ndarray) -> Path:
+    """What was looked at: each row a token that was written, shaded by how much of each token of the source it saw."""
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    width, height = (min(2.2 + 0.3 * len(side), 14) for side in (source, target))
+    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(weights_TS, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.xaxis.tick_top()
+    axes.set_xticks(range(len(source)), map(_plain, source), rotation=90)
+    axes.set_yticks(range(len(target)), map(_plain, target))
+    return save_picture(figure, path)
+
+
+def _plain(text: str) -> str:
+    """For an axis: a dollar is no formula, and what a font lacks no box."""
+    return "".join(sign if sign.isprintable() and sign < "\U00010000" else "·" for sign in text).replace("$", r"\$")
 
 
 def save_picture(figure: Any, path: Path) -> Path:

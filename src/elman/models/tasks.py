@@ -92,6 +92,30 @@ TASKS: dict[str, TaskFacts] = {
                 "patience": 0,
             },
         ),
+        TaskFacts(
+            name="translate",
+            title="a translator",
+            network="elman.models.translation:TranslationModel",
+            trainer="elman.models.translation_task:TranslationKind",
+            example="echo 'a text' | elman predict {run}",
+            reads_folders=True,
+            options=(
+                "source", "target", "test_fraction", "strict", "normalisation", "lowercase",
+                "attention", "tie", "share", "beam", "alpha", "batch_tokens", "smoothing",
+            ),
+            defaults={
+                "tokenizer": "bpe",
+                "vocabulary": 6000,
+                "normalisation": "nfc",
+                "hidden": 256,
+                "embedding": 256,
+                "dropout": 0.3,
+                "tie": True,
+                "smoothing": 0.1,
+                "lr": 2e-3,
+                "weight_decay": 0.01,
+            },
+        ),
     )
 }  # fmt: skip
 
