@@ -89,6 +89,16 @@ class TrainOptions:
         choices=("last", "mean", "max", "attention"),
         group="Network",
     )
+    character_embedding: int = _option(32, "Size of a character's embedding.", group="Network")
+    character_hidden: int = _option(
+        64, "Units, each direction, of the layer over a word's characters.", group="Network"
+    )
+    output: str = _option(
+        "crf",
+        "The output layer: all tags of a sentence together (a conditional random field), or each by itself.",
+        choices=("crf", "softmax"),
+        group="Network",
+    )
     tie: bool = _option(False, "Share the embedding with the output layer.", group="Network")
     share: bool = _option(True, "One embedding for source and target.", group="Network")
     attention: str = _option(
@@ -135,6 +145,8 @@ class TrainOptions:
             "hidden",
             "layers",
             "embedding",
+            "character_embedding",
+            "character_hidden",
             "batch",
             "batch_tokens",
             "bptt",
