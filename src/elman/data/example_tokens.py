@@ -1,5 +1,6 @@
 """Tokens of short texts that are read as a whole: words, characters or subwords.
 
+    auto    characters for texts of a word or two (names, codes), else words
     word    runs of letters, digits and marks (don't is one; Chinese, Japanese or Thai is taken character by character), and
             every other visible character by itself
     char    what a reader calls a character: an extended grapheme cluster (Unicode Standard Annex 29), so that an emoji of
@@ -25,6 +26,8 @@ _NORMALISERS = {"nfc": normalizers.NFC, "nfkc": normalizers.NFKC}
 _ALONE = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]\p{M}*"
 _WORD = rf"{_ALONE}|(?:(?!{_ALONE})[\p{{L}}\p{{N}}\p{{M}}_])+(?:['’](?:(?!{_ALONE})[\p{{L}}\p{{N}}\p{{M}}_])+)*|\S"
 _CLUSTER = r"\X"
+# Words of a text on average, up to which it is read character by character.
+_FEW_WORDS = 2
 
 
 def fit_examples(
@@ -45,6 +48,8 @@ def fit_examples(
     """
     if normalisation not in NORMALISATIONS:
         raise OptionError(f"normalisation={normalisation!r} is not known: choose from {', '.join(NORMALISATIONS)}.")
+    if kind == "auto":
+        kind = _suited(texts)
     steps = [_NORMALISERS[normalisation]()] if normalisation != "none" else []
     normaliser = normalizers.Sequence([*steps, *([normalizers.Lowercase()] if lowercase else [])])
     if kind in ("byte", "bpe"):
@@ -68,3 +73,9 @@ def fit_examples(
     fitted = TextTokenizer(kind, rules)
     fitted.normalise_by(normaliser)
     return fitted
+
+
+def _suited(texts: Sequence[str]) -> str:
+    """Texts that are hardly more than a word each have to be spelt."""
+    words = sum(len(text.split()) for text in texts)
+    return "char" if words <= _FEW_WORDS * len(texts) else "word"

@@ -83,8 +83,8 @@ class WordReader:
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> "WordReader":
         """What `to_dict` gave. Raises `KeyError`, `TypeError` or `DataError` if it isn't."""
-        vocabularies = [Vocabulary.from_list(stored[name]) for name in ("words", "characters")]
-        return cls(*vocabularies, str(stored["normalisation"]), bool(stored["lower_case"]))
+        words, characters = (Vocabulary.from_list(stored[name]) for name in ("words", "characters"))
+        return cls(words, characters, str(stored["normalisation"]), bool(stored["lower_case"]))
 
     def read(self, sentences: Sequence[Sequence[str]]) -> WordBatch:
         """The sentences as a batch, a column each, in their order; a sentence may be empty."""

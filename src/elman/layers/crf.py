@@ -60,6 +60,9 @@ class ConditionalRandomField(nn.Module):
             "forbidden_ends": _mask("forbidden_ends", forbidden_ends, (tags,)),
         }
         _check_every_length(*masks.values())
+        self.forbidden_transitions: Tensor
+        self.forbidden_starts: Tensor
+        self.forbidden_ends: Tensor
         for name, mask in masks.items():
             self.register_buffer(name, mask.to(device), persistent=False)
 

@@ -135,6 +135,6 @@ class ClassificationTask:
             count_note(
                 "examples", data, f"; {len(self.network.labels)} classes, the most frequent {usual!r} {share:.1%}"
             ),
-            f"text: {tokens:,} {options.tokenizer} tokens, vocabulary {self.network.config.vocabulary:,}",
+            f"text: {tokens:,} {self.network.tokenizer.kind} tokens, vocabulary {self.network.config.vocabulary:,}",
             budget_note(options, "tokens", self.steps_per_epoch),
         ]

@@ -65,7 +65,12 @@ class TrainOptions:
         "none", "Unicode normalisation of texts before anything else.", choices=("none", "nfc", "nfkc"), group="Data"
     )
     lowercase: bool = _option(False, "Read all letters as small ones.", group="Data")
-    tokenizer: str = _option("char", "What a token is.", choices=("char", "byte", "word", "bpe"), group="Data")
+    tokenizer: str = _option(
+        "char",
+        "What a token is; auto is char for texts of a word or two, else word.",
+        choices=("auto", "char", "byte", "word", "bpe"),
+        group="Data",
+    )
     vocabulary: int | None = _option(None, "Most tokens to keep, for word (all words) and bpe (4096).", group="Data")
     minimum_count: int = _option(1, "How often a token must be in the training part to be kept.", group="Data")
 

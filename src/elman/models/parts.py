@@ -43,7 +43,7 @@ def read_parts(
     `read(sources, bad, **columns)` reads a part; `columns` are those that the training part turned out to have.
     Raises `DataError` for what can't be used, and where there is too little to hold out.
     """
-    bad = BadRows(options.strict)
+    bad: BadRows = BadRows(options.strict)
     found = read(sources, bad)
     kept, seed = found.items, options.seed
 

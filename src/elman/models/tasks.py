@@ -84,7 +84,7 @@ TASKS: dict[str, TaskFacts] = {
                 "tokenizer", "bidirectional", "pooling", "batch_tokens", "smoothing", "word_dropout",
             ),
             defaults={
-                "tokenizer": "word",
+                "tokenizer": "auto",
                 "normalisation": "nfc",
                 "hidden": 192,
                 "embedding": 300,
