@@ -138,7 +138,7 @@ TASKS: dict[str, TaskFacts] = {
                 "dropout": 0.3,
                 "tie": True,
                 "smoothing": 0.1,
-                "lr": 2e-3,
+                "batch_tokens": 512,
                 "weight_decay": 0.01,
             },
         ),
