@@ -189,6 +189,7 @@ class TaggingModel(nn.Module):
     def device(self) -> torch.device:
         return self.embedding.weight.device
 
+    @torch.no_grad()
     def tag(self, sentences: Sequence[Sequence[str]]) -> list[Tagging]:
         """The tags of the words of each sentence, in order, with the probability of each."""
         found: list[Tagging] = [Tagging((), ())] * len(sentences)
@@ -202,7 +203,6 @@ class TaggingModel(nn.Module):
                 found[place] = Tagging(names, tuple(chosen_BT[row, :length].tolist()))
         return found
 
-    @torch.no_grad()
     def _emissions(self, sentences: Sequence[Sequence[str]]) -> Iterator[tuple[np.ndarray, WordBatch, Tensor]]:
         """Batches of sentences of like length: their places, words and emissions; nothing is drawn."""
         was_training = self.training
@@ -243,6 +243,7 @@ class TaggingModel(nn.Module):
         found = read_sentences(sources, text=text, label=label, encoding=encoding, bad=BadRows(strict))
         return self.score(found.items, watch)
 
+    @torch.no_grad()
     def score(self, sentences: Sequence[Sentence], watch: Callable[[float], None] | None = None) -> TagScores:
         """Scores on sentences. Raises `DataError` for a tag that the model doesn't know."""
         numbers = numbered(sentences, self.labels)
