@@ -22,12 +22,13 @@ import elman
 from elman.data.text import reference_documents
 from elman.data.tokenizer import START_ID, TextTokenizer
 from elman.models.language import LanguageConfig, LanguageModel
-from elman.training.options import TrainOptions
+from elman.models.options import TrainOptions
 
 
 def untrained() -> LanguageModel:
     tokenizer = TextTokenizer.fit("char", reference_documents())
-    config = LanguageConfig(len(tokenizer), "lstm", TrainOptions.hidden, TrainOptions.layers, TrainOptions.embedding)
+    sizes = {name: getattr(TrainOptions, name) for name in ("hidden", "layers", "embedding")}
+    config = LanguageConfig(len(tokenizer), cell="lstm", **sizes)
     return LanguageModel(config, tokenizer).eval()
 
 

@@ -21,11 +21,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from elman.data.tokenizer import TextTokenizer
-from elman.models.language_task import LanguageTask
+from elman.models.language_task import LanguageKind, LanguageTask
+from elman.models.options import TrainOptions
 from elman.training.loop import Trainer
-from elman.training.options import TrainOptions
-from elman.training.prepare import Prepared, prepare, read_texts
 
 TINYSHAKESPEARE = Path(__file__).parents[2] / "shared" / "data" / "tinyshakespeare" / "input.txt"
 _PLAIN_LAYERS = {"elman": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
@@ -49,11 +47,11 @@ class PlainModel(nn.Module):
 class PlainLoop:
     """A plain training loop: windows in order, state carried and detached, AdamW, clipping, a cosine schedule."""
 
-    def __init__(self, prepared: Prepared, total_steps: int) -> None:
-        options = prepared.options
-        self.task: LanguageTask = prepared.task
-        self.model = PlainModel(prepared.model.config.vocabulary, options)
-        self.model.load_state_dict(prepared.model.state_dict())
+    def __init__(self, task: LanguageTask, total_steps: int) -> None:
+        options = task.options
+        self.task = task
+        self.model = PlainModel(task.network.config.vocabulary, options)
+        self.model.load_state_dict(task.network.state_dict())
         self.clip = options.clip
         groups = [
             {"params": [p for p in self.model.parameters() if p.dim() > 1], "weight_decay": options.weight_decay},
@@ -101,10 +99,11 @@ def check(text: Path | None, options: TrainOptions) -> None:
 
 def contestants(text: Path | None, options: TrainOptions, total_steps: int) -> tuple[Trainer, PlainLoop]:
     options = options.changed(steps=total_steps)
-    texts = read_texts(None if text is None else [text], options)
-    prepared = prepare(texts, TextTokenizer.fit(options.tokenizer, texts.train), options)
-    trainer = Trainer(prepared.task, options, Path(tempfile.gettempdir()), keep_best=lambda: None, observers=[])
-    return trainer, PlainLoop(prepared, total_steps)
+    kind = LanguageKind()
+    texts = kind.read(None if text is None else [text], options)
+    task = kind.task(texts, kind.fit(texts, options), options)
+    trainer = Trainer(task, options, Path(tempfile.gettempdir()), keep_best=lambda: None, observers=[])
+    return trainer, PlainLoop(task, total_steps)
 
 
 def time_to(nats: float, trainer: Trainer, plain: PlainLoop, block: int) -> None:

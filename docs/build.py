@@ -23,7 +23,7 @@ from elman.cells import Cell, Option, as_text
 from elman.cli.main import app
 from elman.layers import layer_options
 from elman.layers.catalogue import HIDDEN_SIZE, INPUT_SIZE, common_options, describe_cells
-from elman.training.options import TrainOptions, flag, kind_of
+from elman.models.options import TrainOptions, flag, kind_of
 
 HERE = Path(__file__).parent
 HEAD = "<!-- Written by docs/build.py from the code: change the code, then run `make docs`. -->\n\n"
@@ -32,7 +32,7 @@ HEAD = "<!-- Written by docs/build.py from the code: change the code, then run `
 def command_line() -> str:
     """Each command's help, and the options of training as a table."""
     parts = ["# The command line\n"]
-    for command in ("train", "evaluate", "generate", "info", "cells", "convert"):
+    for command in ("train", "evaluate", "predict", "generate", "info", "cells", "convert"):
         result = CliRunner().invoke(app, [command, "--help"])
         text = "\n".join(line.rstrip() for line in result.output.strip("\n").splitlines())
         parts.append(f"## elman {command}\n\n```text\n{text}\n```\n")
@@ -46,14 +46,20 @@ def command_line() -> str:
     return HEAD + "\n".join(parts)
 
 
+_KINDS: dict[type, str] = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    tuple: "a path or a list of paths",
+    dict: "table",
+}
+
+
 def _option_row(option: Any) -> str:
     kind, optional = kind_of(option.name)
     choices = option.metadata["choices"]
-    what = (
-        " or ".join(f"`{choice}`" for choice in choices)
-        if choices
-        else {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "table"}[kind]
-    )
+    what = " or ".join(f"`{choice}`" for choice in choices) if choices else _KINDS[kind]
     empty = kind is dict or (optional and option.default is None)
     default = "" if empty else f"`{as_text(option.default)}`"
     return f"| `{option.name}` ({flag(option.name)}) | {what} | {default} | {option.metadata['help']} |\n"

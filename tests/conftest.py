@@ -1,6 +1,7 @@
 """What holds for every test: annotations are checked, randomness is fixed, every device there is gets used."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import jaxtyping
@@ -8,9 +9,12 @@ import pytest
 import torch
 import typechecks
 
-# Before elman is imported for the first time: a shape that contradicts its annotation is an error while tests run.
+# Before elman is imported for the first time: a shape that contradicts its annotation is an error while tests run. Options
+# have errors of their own for values of another kind.
+SOURCE = Path(__file__).parents[1] / "src" / "elman"
+MODELS = [f"elman.models.{path.stem}" for path in sorted((SOURCE / "models").glob("*.py")) if path.stem != "options"]
 jaxtyping.install_import_hook(
-    ["elman.cells", "elman.engines", "elman.layers", "elman.models", "elman.testing"], typechecker="typechecks.checked"
+    ["elman.cells", "elman.engines", "elman.layers", "elman.testing", *MODELS], typechecker="typechecks.checked"
 )
 
 hypothesis.settings.register_profile("laws", deadline=None, derandomize=True, max_examples=20)

@@ -148,7 +148,7 @@ _LOADED = """
 import sys
 import elman
 from elman.cli.main import main
-commands = ("train", "evaluate", "generate", "info", "cells", "convert")
+commands = ("train", "evaluate", "predict", "generate", "info", "cells", "convert")
 for arguments in (["--help"], ["--version"], *([name, "--help"] for name in commands)):
     try:
         main(arguments)

@@ -18,7 +18,7 @@ _HOMES = {
     "LanguageModel": "elman.models.language",
     "load": "elman.models.folder",
     "train": "elman.training.run",
-    "TrainOptions": "elman.training.options",
+    "TrainOptions": "elman.models.options",
     "ElmanError": "elman.errors",
 }
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from elman.layers import Recurrent as Recurrent
     from elman.models.folder import load as load
     from elman.models.language import LanguageModel as LanguageModel
+    from elman.models.options import TrainOptions as TrainOptions
     from elman.models.sequence import SequenceModel as SequenceModel
-    from elman.training.options import TrainOptions as TrainOptions
     from elman.training.run import train as train
 
 

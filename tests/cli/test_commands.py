@@ -14,7 +14,7 @@ from tiny import FLAGS, call
 
 import elman
 from elman.models.folder import read_config
-from elman.training.options import TrainOptions, flag, option_names
+from elman.models.options import TrainOptions, flag, option_names
 
 Capture = pytest.CaptureFixture[str]
 FAST = tiny.as_flags({**tiny.OPTIONS, "steps": 3})

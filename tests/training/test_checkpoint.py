@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from elman.errors import RunError
+from elman.models.options import TrainOptions
 from elman.training import checkpoint
 from elman.training.checkpoint import NAME, Progress
 from elman.training.loop import make_optimizer
-from elman.training.options import TrainOptions
 
 
 class Small(nn.Module):
@@ -44,7 +44,7 @@ def saved(tmp_path: Path) -> tuple[Path, list[Tensor], Progress]:
     carried = torch.ones(2, 3)
     for _ in range(3):
         carried = network.step(optimizer, carried)
-    progress = Progress(step=3, seconds=1.25, units=600, best_loss=2.5, best_step=2, stale=1)
+    progress = Progress(step=3, seconds=1.25, units=600, best=2.5, best_step=2, stale=1)
     checkpoint.save(tmp_path, network, optimizer, carried, progress)
     for _ in range(3):
         carried = network.step(optimizer, carried)
@@ -76,9 +76,9 @@ def test_the_carried_state_keeps_its_form(tmp_path: Path, carried: Any) -> None:
         torch.testing.assert_close(loaded, carried, rtol=0, atol=0)
 
 
-def test_a_best_loss_that_is_still_infinite_survives(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, *made(), None, Progress(best_loss=float("inf")))
-    assert checkpoint.load(tmp_path, *made())[1].best_loss == float("inf")
+def test_a_best_that_is_still_infinite_survives(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, *made(), None, Progress(best=float("inf")))
+    assert checkpoint.load(tmp_path, *made())[1].best == float("inf")
 
 
 def rewrite(change: Callable[[dict[str, Tensor], dict[str, Any]], Any]) -> Callable[[Path], Any]:

@@ -12,13 +12,12 @@ import torch
 from torch import Tensor
 
 from elman.data.text import Document
-from elman.data.tokenizer import TextTokenizer
 from elman.errors import TrainingDivergedError
-from elman.models.language_task import LanguageTask
+from elman.models.language_data import Texts
+from elman.models.language_task import LanguageKind, LanguageTask
+from elman.models.options import TrainOptions
 from elman.training import checkpoint
 from elman.training.loop import Trainer
-from elman.training.options import TrainOptions
-from elman.training.prepare import Texts, prepare
 
 Loss = tuple[Tensor, Any]
 
@@ -29,8 +28,8 @@ class Watch:
     def __init__(self, folder: Path, **options: Any) -> None:
         self.options = TrainOptions(**{**tiny.OPTIONS, "dropout": 0.0, **options})
         texts = Texts([Document("train", tiny.TEXT)], [Document("valid", tiny.TEXT[:200])], None)
-        tokenizer = TextTokenizer.fit("char", texts.train)
-        self.task: LanguageTask = prepare(texts, tokenizer, self.options).task
+        kind = LanguageKind()
+        self.task: LanguageTask = kind.task(texts, kind.fit(texts, self.options), self.options)
         self.network = self.task.network
         self.before: list[Any] = []
         self.gradients: list[list[Tensor]] = []
@@ -127,7 +126,7 @@ def test_the_best_weights_are_those_kept_and_not_the_last(tmp_path: Path, monkey
     watch = Watch(tmp_path, steps=40, validations=4, patience=0)
     progress = watch.trainer.fit()
     assert watch.kept == [10, 20]
-    assert (progress.best_loss, progress.best_step, progress.stale, progress.step) == (2.0, 20, 2, 40)
+    assert (progress.best, progress.best_step, progress.stale, progress.step) == (2.0, 20, 2, 40)
 
 
 def test_it_stops_early_when_validation_no_longer_improves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

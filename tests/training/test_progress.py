@@ -3,22 +3,39 @@
 import io
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tiny
 from rich.console import Console
 
 import elman
+from elman.models.language import LanguageModel
 from elman.training.checkpoint import Progress
 from elman.training.progress import BarDisplay, LineDisplay, SilentDisplay, make_display
 
 REPORT = {"loss_nats": math.log(2), "learning_rate": 1e-3, "gradient_norm": 0.5, "tokens_per_second": 12_345.6}
 SCORES = {"loss_nats": 1.5, "bits_per_char": 2.16, "perplexity": 4.5, "tokens": 100, "unknown": 0}
-PROGRESS = Progress(step=30, seconds=60.0, best_loss=1.25, best_step=20, stale=1)
+PROGRESS = Progress(step=30, seconds=60.0, best=1.25, best_step=20, stale=1)
+
+
+class _Speaker:
+    """Says what a language model over `kind` says."""
+
+    headline = staticmethod(LanguageModel.headline)
+
+    def __init__(self, kind: str) -> None:
+        self.tokenizer = SimpleNamespace(kind=kind)
+
+    def loss_in_words(self, loss_nats: float) -> str:
+        return LanguageModel.loss_in_words(self, loss_nats)  # type: ignore[arg-type]
+
+
+CHARACTERS, WORDS = _Speaker("char"), _Speaker("word")
 
 
 def test_where_there_is_no_terminal_there_are_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    display = make_display(per_char=True)
+    display = make_display(CHARACTERS)
     assert isinstance(display, LineDisplay)
     display.note("a note")
     display.trained(PROGRESS, 0.25, REPORT)
@@ -30,24 +47,24 @@ def test_where_there_is_no_terminal_there_are_plain_lines(capsys: pytest.Capture
     assert note == "a note"
     for part in ("25%", "step 30", "0.693", "1.00 bits", "best valid 1.250", "12,346 tokens/s", "3:00 left"):
         assert part in training
-    for part in ("1.5000 nats", "2.160 bits/char", "step 30", "best was 1.2500 at step 20"):
+    for part in ("1.5000 nats", "2.1600 bits per character", "step 30", "best was 1.2500 at step 20"):
         assert part in validation
 
 
 def test_words_are_counted_in_perplexity(capsys: pytest.CaptureFixture[str]) -> None:
-    display = LineDisplay(per_char=False)
+    display = LineDisplay(WORDS)
     display.trained(Progress(step=1, seconds=1.0), 0.0, REPORT)
-    display.validated(Progress(step=1, seconds=4000.0, best_loss=1.5, best_step=1), 0.5, SCORES)
+    display.validated(Progress(step=1, seconds=4000.0, best=1.5, best_step=1), 0.5, SCORES)
     training, validation = capsys.readouterr().err.splitlines()
     assert "perplexity 2.0" in training
     assert "? left" in training
-    assert "perplexity 4.5" in validation
+    assert "perplexity 4.50" in validation
     assert "1:06:40" in validation
     assert "best so far" in validation
 
 
 def test_lines_come_no_more_often_than_every_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
-    display = LineDisplay(per_char=True)
+    display = LineDisplay(CHARACTERS)
     for _ in range(5):
         display.trained(PROGRESS, 0.5, REPORT)
     assert len(capsys.readouterr().err.splitlines()) == 1
@@ -55,7 +72,7 @@ def test_lines_come_no_more_often_than_every_ten_seconds(capsys: pytest.CaptureF
 
 def test_on_a_terminal_there_is_a_bar_and_notes_stay_above_it() -> None:
     screen = io.StringIO()
-    display = BarDisplay(Console(file=screen, force_terminal=True, width=200, highlight=False), per_char=True)
+    display = BarDisplay(Console(file=screen, force_terminal=True, width=200, highlight=False), CHARACTERS)
     display.note("a note with [brackets]")
     display.trained(PROGRESS, 0.25, REPORT)
     display.validated(PROGRESS, 0.25, SCORES)
@@ -63,7 +80,7 @@ def test_on_a_terminal_there_is_a_bar_and_notes_stay_above_it() -> None:
     shown = screen.getvalue()
     assert "a note with [brackets]" in shown
     assert "12,346 tokens/s" in shown
-    assert "2.160 bits/char" in shown
+    assert "2.1600 bits per character" in shown
 
 
 def test_quiet_shows_nothing(text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,10 +23,10 @@ from elman.errors import (
     TrainingInterruptedError,
 )
 from elman.models.language_task import LanguageTask
+from elman.models.options import flag
 from elman.training import checkpoint, loop
 from elman.training.logs import read_metrics
 from elman.training.loop import Trainer
-from elman.training.options import flag
 
 CHECKPOINT, MODEL = checkpoint.NAME, "model.safetensors"
 
@@ -36,7 +36,7 @@ def a_line_each_step_and_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "_SECONDS_BETWEEN_REPORTS", -1.0)
     # Half the time of a run this small, and no part of what is tested here.
     monkeypatch.setattr("elman.training.run.draw_curves", lambda _: None)
-    monkeypatch.setattr("elman.training.run._SAMPLE_TOKENS", 10)
+    monkeypatch.setattr("elman.models.language_task._SAMPLE_TOKENS", 10)
 
 
 def stop_at(steps: set[int], monkeypatch: pytest.MonkeyPatch, number: int = signal.SIGINT) -> None:
@@ -68,7 +68,7 @@ def held(folder: Path) -> dict[str, Any]:
 
 
 NETWORKS = [
-    {"cell": "elman", "dropout": 0.3},
+    {"cell": "elman", "dropout": 0.3, "averaging": 0.9},
     {"cell": "lstm", "dropout": 0.3, "layers": 2},
     {"cell": "gru", "dropout": 0.2, "tie": True},
     {"cell": "lstm", "dropout": 0.3, "precision": "bf16", "engine": "reference", "tokenizer": "bpe", "vocabulary": 270},

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elman.training.options import TrainOptions
+from elman.models.options import TrainOptions
 from elman.training.schedule import Schedule
 
 
@@ -63,3 +63,13 @@ def test_minutes_follow_the_clock_and_not_the_steps() -> None:
 def test_a_fraction_of_steps_ignores_the_clock() -> None:
     assert by_steps(40).fraction(10, 1e9) == 0.25
     assert by_steps(40).fraction(50, 0.0) == 1.0
+
+
+def test_of_two_budgets_the_one_that_is_spent_first_counts() -> None:
+    schedule = Schedule.of(TrainOptions(minutes=1, max_epochs=2, warmup=100), steps_per_epoch=50)
+    assert schedule.fraction(50, 6) == 0.5
+    assert schedule.fraction(50, 45) == 0.75
+    assert schedule.fraction(100, 6) == 1
+    # A tenth of the updates at most warms up.
+    assert schedule.learning_rate(9, 0) == schedule.peak
+    assert Schedule.of(TrainOptions(minutes=1), 50).fraction(10**6, 30) == 0.5

@@ -3,60 +3,75 @@
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from elman.errors import OptionError
 
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="The model's folder.", show_default=False)],
     data: Annotated[
-        list[str], typer.Argument(help="Text: files, a folder, or - for standard input.", show_default=False)
+        list[str],
+        typer.Argument(
+            help="What it was trained on is like: files, a folder, or - for standard input.", show_default=False
+        ),
     ],
+    text: Annotated[str | None, typer.Option(help="The column of the text, if it isn't guessed.")] = None,
+    label: Annotated[str | None, typer.Option(help="The column of the label, if it isn't guessed.")] = None,
+    source: Annotated[str | None, typer.Option(help="The column of what to translate, if it isn't guessed.")] = None,
+    target: Annotated[str | None, typer.Option(help="The column of its translation, if it isn't guessed.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row.")] = False,
     encoding: Annotated[str, typer.Option(help="Encoding of the text.")] = "utf-8",
     device: Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, mps.")] = "auto",
     engine: Annotated[str, typer.Option(help="What runs the cells: auto, scan, native, torch, reference.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, as the last line.")] = False,
 ) -> None:
-    """Score a text: loss in nats, bits per character, perplexity, tokens.
+    """Score a model on data: a language model's loss, bits per character and perplexity; a classifier's accuracy and F1,
+    a translator's BLEU and chrF.
 
-    The state is carried over every token of a document. What the vocabulary doesn't hold is read and scored as the unknown
-    token, and counted.
+    A language model carries its state over every token of a document. What the vocabulary doesn't hold is read and scored as
+    the unknown token.
 
     Examples:
 
         elman evaluate runs/lm-1 other.txt
 
         cat other.txt | elman evaluate runs/lm-1 - --json
+
+        elman evaluate runs/classify-1 held-out.csv --text review --label stars
     """
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import Progress  # noqa: PLC0415
 
+    from elman.models.device import find_device  # noqa: PLC0415
     from elman.models.folder import load  # noqa: PLC0415
-    from elman.models.language_task import score_report  # noqa: PLC0415
-    from elman.training.prepare import find_device  # noqa: PLC0415
+    from elman.models.tasks import TASKS  # noqa: PLC0415
 
     network = load(model, engine, find_device(device))
+    given = {"text": text, "label": label, "source": source, "target": target, "strict": strict or None}
+    own = TASKS[network.task].options
+    columns: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    for name in columns:
+        if name not in own:
+            raise OptionError(f"--{name} is nothing for {TASKS[network.task].title}: leave it out.")
     began = time.monotonic()
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("scoring", total=1.0)
-        scores = network.evaluate(data, encoding, watch=lambda done: bar.update(task, completed=done))
+        scores = network.evaluate(
+            data, encoding, watch=lambda done: bar.update(task, completed=done), **columns
+        ).to_dict()
     seconds = time.monotonic() - began
     if as_json:
-        rest = {
-            "parameters": network.parameter_count,
-            "seconds": round(seconds, 3),
-            "tokens_per_second": round(scores.tokens / seconds, 1),
-            "run": str(model),
-        }
-        typer.echo(json.dumps({**score_report(scores), **rest}))
+        rest: dict[str, Any] = {"parameters": network.parameter_count, "seconds": round(seconds, 3)}
+        if "tokens" in scores:
+            rest["tokens_per_second"] = round(scores["tokens"] / seconds, 1)
+        typer.echo(json.dumps({**scores, **rest, "run": str(model)}))
         return
-    typer.echo(
-        f"{scores.loss_nats:.4f} nats a token, {scores.bits_per_char:.4f} bits per character, "
-        f"perplexity {scores.perplexity:.2f} over {scores.tokens:,} tokens ({scores.characters:,} characters)"
-    )
-    if scores.unknown:
+    typer.echo(network.headline(scores))
+    if scores.get("unknown"):
         typer.echo(
-            f"{scores.unknown:,} tokens are not in the model's vocabulary; they were read and scored as the unknown token."
+            f"{scores['unknown']:,} tokens are not in the model's vocabulary; they were read and scored as the unknown token."
         )

@@ -1,14 +1,14 @@
 """`elman generate`."""
 
 import itertools
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from elman.errors import RunError
+from elman.cli.output import whole_output
+from elman.errors import OptionError
 
 
 def generate(
@@ -37,10 +37,13 @@ def generate(
 
         elman generate runs/lm-1 --prompt 'The ' --length 1000 --temperature 0.7 --seed 1
     """
+    from elman.models.device import find_device  # noqa: PLC0415
     from elman.models.folder import load  # noqa: PLC0415
-    from elman.training.prepare import find_device  # noqa: PLC0415
+    from elman.models.tasks import TASKS  # noqa: PLC0415
 
     network = load(model, engine, find_device(device))
+    if not hasattr(network, "generate"):
+        raise OptionError(f"{model} holds {TASKS[network.task].title}, which doesn't write: use elman predict {model}")
     unknown = network.tokenizer.unknown_in(prompt)
     if unknown:
         typer.echo(
@@ -49,13 +52,7 @@ def generate(
             err=True,
         )
     pieces = network.generate(prompt, length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-    try:
+    with whole_output("the text"):
         for piece in itertools.chain([prompt], pieces, ["\n"]):
             sys.stdout.write(piece)
             sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader went away (`elman generate | head`): nothing is wrong, and nothing more can be said.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise RunError(f"the text could not be written: {error.strerror}. Free some space and try again.") from error

@@ -18,6 +18,7 @@ def info(
         elman info runs/lm-1
     """
     from elman.models.folder import load, read_config  # noqa: PLC0415
+    from elman.models.tasks import TASKS  # noqa: PLC0415
 
     config = read_config(model)
     network = load(model)
@@ -30,22 +31,21 @@ def info(
     if as_json:
         typer.echo(json.dumps(facts))
         return
-    sizes, training = config["network"], config["training"]
-    typer.echo(f"{model}: a language model, written by elman {config['elman_version']}")
-    typer.echo(f"  tokens       {config['tokenizer']}, vocabulary {sizes['vocabulary']:,}")
-    typer.echo(
-        f"  input layer  embedding of {sizes['embedding']}" + (", tied to the output layer" if sizes["tie"] else "")
-    )
-    typer.echo(f"  recurrent    {network.config.recurrent_in_words}")
-    typer.echo(f"  dropout      {sizes['dropout']:g}")
-    typer.echo(f"  parameters   {network.parameter_count:,}")
-    typer.echo(f"  engine       {facts['engine']} (what auto comes to on this machine)")
+    training = config["training"]
+    typer.echo(f"{model}: {TASKS[network.task].title}, written by elman {config['elman_version']}")
+    facts_in_words = {
+        **network.description(),
+        "parameters": f"{network.parameter_count:,}",
+        "engine": f"{facts['engine']} (what auto comes to on this machine)",
+    }
     if "scores" in training:
         scores = training["scores"]
-        typer.echo(
-            f"  validation   {scores['loss_nats']:.4f} nats a token, {scores['bits_per_char']:.4f} bits per character, "
-            f"perplexity {scores['perplexity']:.2f}"
-        )
-        typer.echo(f"  training     {scores['steps']:,} updates in {scores['seconds']:.0f} s")
+        facts_in_words["validation"] = network.headline(scores)
+        test = {name.removeprefix("test_"): value for name, value in scores.items() if name.startswith("test_")}
+        if test:
+            facts_in_words["test"] = network.headline(test)
+        facts_in_words["training"] = f"{scores['steps']:,} updates in {scores['seconds']:.0f} s"
     else:
-        typer.echo(f"  training     not finished: go on with elman train --resume {model}")
+        facts_in_words["training"] = f"not finished: go on with elman train --resume {model}"
+    for name, words in facts_in_words.items():
+        typer.echo(f"  {name:<12} {words}")

@@ -13,6 +13,7 @@ from elman.cli.convert import convert
 from elman.cli.evaluate import evaluate
 from elman.cli.generate import generate
 from elman.cli.info import info
+from elman.cli.predict import predict
 from elman.cli.train import train
 from elman.errors import ElmanError
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, generate, info, cells, convert):
+for command in (train, evaluate, predict, generate, info, cells, convert):
     app.command()(command)
 
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from elman.errors import OptionError
-from elman.training.options import TrainOptions, flag, kind_of, read_toml, with_one_budget
+from elman.models.options import TrainOptions, flag, kind_of, read_toml, with_one_budget
+from elman.models.tasks import TASKS, task_named, tasks_with
 
 _EXAMPLES = """
 
@@ -25,6 +26,10 @@ Examples:
 
     elman train ptb.train.txt --valid ptb.valid.txt --tokenizer word --tie
 
+    elman train reviews.csv --text review --label stars --minutes 5
+
+    elman train spam/ --task classify --test held-out/
+
     elman train --resume runs/lm-1 --minutes 20
 """
 
@@ -37,11 +42,13 @@ def _train(
     data: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Text: files, a folder, or - for standard input. None: the reference text of Python.",
+            help="Files, a folder, or - for standard input. None: the reference text of Python.",
             show_default=False,
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run's folder.", show_default="the next free runs/lm-N")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder.", show_default="the next free runs/TASK-N")
+    ] = None,
     resume: Annotated[
         Path | None,
         typer.Option(help="Go on with this run, with its data and options.", show_default=False),
@@ -57,7 +64,10 @@ def _train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing while training.")] = False,
     **options: Any,
 ) -> None:
-    """Train a recurrent language model on text, and leave it in a folder."""
+    """Train a recurrent network on what you have, and leave it in a folder.
+
+    Running text makes a language model; texts with labels a classifier. What DATA was taken for is said first.
+    """
     from elman.training.run import train as run  # noqa: PLC0415
 
     given: dict[str, Any] = {} if config is None else _read_config(config)
@@ -70,16 +80,14 @@ def _train(
     if as_json:
         typer.echo(json.dumps(result.to_dict()))
         return
+    headline = task_named(result.task).network_kind.headline
     for part, scores in (("validation", result.scores), ("test", result.test_scores)):
         if scores:
-            typer.echo(
-                f"{part}: {scores['loss_nats']:.4f} nats a token, {scores['bits_per_char']:.4f} bits per character, "
-                f"perplexity {scores['perplexity']:.2f} over {scores['tokens']:,} tokens"
-            )
+            typer.echo(f"{part}: {headline(scores)}")
     typer.echo(
         f"{result.parameters:,} parameters, {result.steps:,} updates, {result.seconds:.0f} s, "
         f"{result.tokens_per_second:,.0f} tokens/s\nmodel: {result.run}\n"
-        f"try:   elman generate {result.run} --prompt 'The '"
+        f"try:   {task_named(result.task).example.format(run=result.run)}"
     )
 
 
@@ -108,18 +116,26 @@ def _option_parameters() -> list[inspect.Parameter]:
         name = flag(option.name)
         declaration: Any = typer.Option(
             f"{name}/--no-{name[2:]}" if kind is bool else name,
-            help=meta["help"],
+            help=_help(option.name, meta["help"]),
             rich_help_panel=meta["group"],
             show_default=kind is not dict and option.default is not None,
             metavar="NAME=VALUE" if kind is dict else None,
         )
-        value: Any = Literal[meta["choices"]] if meta["choices"] else list[str] if kind is dict else kind
+        value: Any = Literal[meta["choices"]] if meta["choices"] else list[str] if kind in (dict, tuple) else kind
         default = None if kind is dict else option.default
         annotation = Annotated[value | None if default is None else value, declaration]
         parameters.append(
             inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
         )
     return parameters
+
+
+def _help(name: str, text: str) -> str:
+    """What an option is; the tasks that have it, if not all do; and where their defaults differ."""
+    only = tasks_with(name)
+    differ = {facts.name: facts.defaults[name] for facts in TASKS.values() if name in facts.defaults}
+    told = [f"{task}: {value}" for task, value in differ.items()]
+    return " ".join([text, *([f"For {', '.join(only)}."] if only else []), *([f"({', '.join(told)})"] if told else [])])
 
 
 def _with_options(function: Any) -> Any:

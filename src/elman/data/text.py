@@ -37,7 +37,7 @@ def read_documents(sources: Sequence[Source], encoding: str = "utf-8") -> list[D
         if isinstance(source, Document):
             documents.append(source)
         elif str(source) == STANDARD_INPUT:
-            documents.append(_document("standard input", sys.stdin.buffer.read(), encoding))
+            documents.append(_document(name_of(source), sys.stdin.buffer.read(), encoding))
         else:
             documents += [_document(str(path), _read(path), encoding) for path in find_files(Path(source))]
     return documents
@@ -64,6 +64,13 @@ def split_tail(documents: Sequence[Document], fraction: float) -> tuple[list[Doc
     return before, tail[::-1]
 
 
+def name_of(source: Source) -> str:
+    """What messages call a source."""
+    if isinstance(source, Document):
+        return source.name
+    return "standard input" if str(source) == STANDARD_INPUT else str(source)
+
+
 def characters(documents: Sequence[Document]) -> int:
     """How many characters the documents have together."""
     return sum(len(document.text) for document in documents)
@@ -82,7 +89,7 @@ def find_files(path: Path) -> list[Path]:
             if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
         )
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if not found:
         raise DataError(f"the folder {path} holds no files: give a folder with text files in it.")
     return found
@@ -92,11 +99,17 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: OSError) -> DataError:
+def unreadable(path: Path, error: OSError) -> DataError:
+    """The error for a file that the system won't give."""
     return DataError(f"{path} can't be read: {error.strerror}; give a text file.")
+
+
+def unknown_encoding(encoding: str) -> DataError:
+    """The error for a name that is no encoding of text."""
+    return DataError(f"the encoding {encoding!r} is not known: try utf-8, latin-1, gb18030 or utf-16.")
 
 
 def _document(name: str, data: bytes, encoding: str) -> Document:
@@ -105,7 +118,7 @@ def _document(name: str, data: bytes, encoding: str) -> Document:
     try:
         text = data.decode(encoding)
     except LookupError:
-        raise DataError(f"the encoding {encoding!r} is not known: try utf-8, latin-1, gb18030 or utf-16.") from None
+        raise unknown_encoding(encoding) from None
     except UnicodeError as error:
         where = (
             f"byte {error.start} is {data[error.start]:#04x}" if isinstance(error, UnicodeDecodeError) else str(error)

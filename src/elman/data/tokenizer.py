@@ -81,6 +81,16 @@ class TextTokenizer:
         encodings = self._rules.encode_batch_fast(parts)
         return np.concatenate([np.zeros(0, np.int32), *(np.asarray(e.ids, np.int32) for e in encodings)])
 
+    def encode_each(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """The token numbers of each text, int32. Raises `DataError` for what is no Unicode text."""
+        for text in texts:
+            _check_unicode(text)
+        return [np.asarray(encoding.ids, np.int32) for encoding in self._rules.encode_batch_fast(list(texts))]
+
+    def normalise_by(self, normaliser: normalizers.Normalizer) -> None:
+        """Make it a rule that texts are first written in another way."""
+        self._rules.normalizer = normaliser
+
     def encode_documents(self, documents: Iterable[Document]) -> np.ndarray:
         """One sequence of token numbers, int32 (N,): START and the tokens of each document in turn."""
         start = np.array([START_ID], np.int32)
@@ -93,6 +103,10 @@ class TextTokenizer:
         return [
             text[a:b] for number, (a, b) in zip(encoding.ids, encoding.offsets, strict=True) if number == UNKNOWN_ID
         ]
+
+    def decode(self, numbers: Sequence[int]) -> str:
+        """The text of token numbers; bytes that are no whole character become U+FFFD."""
+        return str(self._rules.decode(list(numbers), skip_special_tokens=False))
 
     def decode_stream(self, numbers: Iterable[int]) -> Iterator[str]:
         """Text as soon as it is whole (a character may take several byte tokens); START begins a new line."""

@@ -3,6 +3,7 @@
 from elman.layers.conv import ConvLSTM
 from elman.layers.dropout import Dropout, draw_mask, dropout
 from elman.layers.named import layer_options, read_layer_options
+from elman.layers.pooling import POOLINGS, Pooling
 from elman.layers.recurrent import RecurrentLayers
 from elman.layers.rnn import CELL_NAMES, GRU, LSTM, RNN, Recurrent, layers_of
 from elman.layers.state import LayerState
@@ -15,6 +16,8 @@ __all__ = [
     "ConvLSTM",
     "Dropout",
     "LayerState",
+    "POOLINGS",
+    "Pooling",
     "Recurrent",
     "RecurrentLayers",
     "draw_mask",

@@ -1,6 +1,7 @@
 """A model is a folder: `config.json`, `model.safetensors`, `tokenizer.json`. No pickle.
 
-    config.json         format_version, elman_version, task, tokenizer, network (sizes and options), and what training noted
+    config.json         format_version, elman_version, task, network (sizes and options), what training noted, and what the
+                        task fitted: which tokenizer, labels, …
     model.safetensors   the parameters, by name; a shared one once
     tokenizer.json      in the format of Hugging Face's tokenizers
 
@@ -8,64 +9,60 @@ A folder of a newer format version is refused, and so is one whose parts are mis
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
-from typing import Any, get_origin, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 import safetensors
 import safetensors.torch
 import torch
 
 from elman import __version__
-from elman.data.tokenizer import TextTokenizer
 from elman.engines import Engine
 from elman.errors import ElmanError, EngineError, ModelFolderError, OptionError
 from elman.files import write_atomically
-from elman.models.language import LanguageConfig, LanguageModel
+from elman.models.tasks import TASKS
 
 FORMAT_VERSION = 1
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 
+T = TypeVar("T")
 
-def save_description(folder: Path, model: LanguageModel, training: dict[str, Any]) -> None:
+
+def save_description(folder: Path, model: Any, training: dict[str, Any]) -> None:
     """Write all of a model's folder but the weights. `training` is noted in `config.json`."""
-    model.tokenizer.save(folder / TOKENIZER)
     config = {
         "format_version": FORMAT_VERSION,
         "elman_version": __version__,
-        "task": "lm",
-        "tokenizer": model.tokenizer.kind,
+        "task": model.task,
+        **model.save_vocabularies(folder),
         "network": asdict(model.config),
         "training": training,
     }
     write_atomically(folder / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
 
 
-def save_weights(folder: Path, model: LanguageModel) -> None:
+def save_weights(folder: Path, model: Any) -> None:
     """Write the parameters, a shared one once."""
     tensors = {name: parameter.detach().cpu().contiguous() for name, parameter in model.named_parameters()}
     write_atomically(folder / WEIGHTS, safetensors.torch.save(tensors, metadata={"format": "pt"}))
 
 
-def load(folder: str | Path, engine: Engine | str = Engine.AUTO, device: str | torch.device = "cpu") -> LanguageModel:
-    """The model in `folder`, in evaluation mode. Raises `ModelFolderError` for a folder that isn't whole."""
+def load(folder: str | Path, engine: Engine | str = Engine.AUTO, device: str | torch.device = "cpu") -> Any:
+    """The model in `folder`, in evaluation mode: a `LanguageModel`, `ClassificationModel`, … as its task says.
+
+    Raises `ModelFolderError` for a folder that isn't whole.
+    """
     folder = Path(folder)
-    config = read_config(folder)
-    tokenizer = TextTokenizer.load(config["tokenizer"], _existing(folder, TOKENIZER))
-    network = _network_config(folder, config["network"])
-    if len(tokenizer) != network.vocabulary:
-        raise ModelFolderError(
-            f"{folder / TOKENIZER} has {len(tokenizer)} tokens, but {CONFIG} says {network.vocabulary}: "
-            "they belong to different models."
-        )
-    try:
-        model = LanguageModel(network, tokenizer, engine)
-    except EngineError:
-        raise
-    except (ElmanError, RuntimeError) as error:
-        raise _impossible(folder, error) from error
+    model = model_of(folder, read_config(folder), engine)
     load_weights(model, folder / WEIGHTS)
     return model.to(device).eval()
+
+
+def model_of(folder: Path, config: dict[str, Any], engine: Engine | str = Engine.AUTO) -> Any:
+    """The model that a folder describes, its weights as they are drawn. Raises `ModelFolderError`."""
+    return TASKS[config["task"]].network_kind.from_folder(folder, config, engine)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -95,17 +92,26 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{path} has format version {version}; this elman ({__version__}) reads up to {FORMAT_VERSION}.",
             f"It was written by elman {config.get('elman_version', 'of a later version')}: upgrade elman.",
         )
-    for key, kind in {"task": str, "tokenizer": str, "network": dict, "training": dict}.items():
-        if not isinstance(config.get(key), kind):
-            raise ModelFolderError(f"{path} is damaged: the key {key!r} is missing or of the wrong type.")
-    if config["task"] != "lm":
+    entry(folder, config, "task", str)
+    entry(folder, config, "network", dict)
+    entry(folder, config, "training", dict)
+    if config["task"] not in TASKS:
         raise ModelFolderError(
             f"{path} is of the task {config['task']!r}, which this elman does not know.", "Upgrade elman."
         )
     return config
 
 
-def _existing(folder: Path, name: str) -> Path:
+def entry(folder: Path, config: dict[str, Any], key: str, kind: type[T]) -> T:
+    """What `config.json` has under this key. Raises `ModelFolderError` if it is missing or of another kind."""
+    if not isinstance(config.get(key), kind):
+        raise ModelFolderError(f"{folder / CONFIG} is damaged: the key {key!r} is missing or of the wrong type.")
+    value: T = config[key]
+    return value
+
+
+def existing(folder: Path, name: str) -> Path:
+    """A part of a model's folder. Raises `ModelFolderError` if it is missing."""
     path = folder / name
     if not path.is_file():
         if name == WEIGHTS:
@@ -117,18 +123,30 @@ def _existing(folder: Path, name: str) -> Path:
     return path
 
 
-def _network_config(folder: Path, network: dict[str, Any]) -> LanguageConfig:
-    kinds = {name: get_origin(hint) or hint for name, hint in get_type_hints(LanguageConfig).items()}
+def read_network_config(folder: Path, kind: type[T], network: dict[str, Any]) -> T:
+    """The sizes and options of a network, each checked. Raises `ModelFolderError`."""
+    kinds = {name: get_origin(hint) or hint for name, hint in get_type_hints(kind).items()}
     # The options came later: a folder may be older.
-    wrong = [f.name for f in fields(LanguageConfig) if f.default_factory is MISSING and f.name not in network]
+    must: Any = [f for f in fields(kind) if f.default_factory is MISSING]  # type: ignore[arg-type]
+    wrong = [f.name for f in must if f.name not in network]
     wrong += [name for name, value in network.items() if name in kinds and not _fits(kinds[name], value)]
     unknown = sorted(set(network) - set(kinds))
     if wrong or unknown:
         what = f"missing or of the wrong type: {', '.join(wrong)}" if wrong else f"unknown: {', '.join(unknown)}"
         raise ModelFolderError(f"{folder / CONFIG} is damaged: in 'network', {what}.")
     try:
-        return LanguageConfig(**network)
+        return kind(**network)
     except OptionError as error:
+        raise _impossible(folder, error) from error
+
+
+def build(folder: Path, make: Callable[[], T]) -> T:
+    """Make a network as the folder says. Raises `ModelFolderError` if it can't be made."""
+    try:
+        return make()
+    except EngineError:
+        raise
+    except (ElmanError, RuntimeError) as error:
         raise _impossible(folder, error) from error
 
 
@@ -140,9 +158,9 @@ def _impossible(folder: Path, error: Exception) -> ModelFolderError:
     return ModelFolderError(f"{folder / CONFIG} describes no network that can be made: {str(error).rstrip('.')}.")
 
 
-def load_weights(model: LanguageModel, path: Path) -> None:
+def load_weights(model: Any, path: Path) -> None:
     """Put the parameters in `path` into `model`. Raises `ModelFolderError` if they are missing, damaged, or don't fit."""
-    _existing(path.parent, path.name)
+    existing(path.parent, path.name)
     try:
         tensors = safetensors.torch.load_file(path)
     except (safetensors.SafetensorError, OSError) as error:

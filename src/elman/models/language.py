@@ -9,50 +9,33 @@ A document begins with the token START, at which the state is reset: that is par
 carry a state from one document into the next. (Press and Wolf, arXiv 1608.05859, for tied weights.)
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from elman.axes import Float, Int, Tensor
-from elman.cells import as_text, read_cell_options
 from elman.data.text import Source, characters, read_documents
 from elman.data.tokenizer import START_ID, TextTokenizer
 from elman.engines import Engine
-from elman.layers import Dropout, layers_of, read_layer_options
+from elman.errors import ModelFolderError
+from elman.layers import Dropout
+from elman.models.folder import TOKENIZER, build, entry, existing, read_network_config
 from elman.models.sampling import Sampling, generate_tokens
 from elman.models.scoring import Scores, score_tokens
+from elman.models.stack import StackConfig
 
 
 @dataclass(frozen=True)
-class LanguageConfig:
-    """A language model's sizes and options: what `config.json` holds under "network".
-
-    `cell_options` are those of the cell, `layer_options` those of the layers around it: a value each by name. Raises
-    `OptionError` for a cell, an option or a value that isn't known.
-    """
+class LanguageConfig(StackConfig):
+    """A language model's sizes and options: what `config.json` holds under "network"."""
 
     vocabulary: int
-    cell: str = "lstm"
-    hidden: int = 448
-    layers: int = 1
-    embedding: int = 128
-    dropout: float = 0.0
     tie: bool = False
-    cell_options: dict[str, Any] = field(default_factory=dict)
-    layer_options: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "cell_options", read_cell_options(self.cell, self.cell_options))
-        object.__setattr__(self, "layer_options", read_layer_options(self.layer_options))
-
-    @property
-    def recurrent_in_words(self) -> str:
-        """The recurrent layers in a few words: how many of which cell and size, and with which options."""
-        options = [f"{name}={as_text(value)}" for name, value in {**self.cell_options, **self.layer_options}.items()]
-        return f"{self.layers} x {self.cell} of {self.hidden}" + (f" with {', '.join(options)}" if options else "")
 
 
 class LanguageModel(nn.Module):
@@ -65,21 +48,14 @@ class LanguageModel(nn.Module):
     `torch.nn.Linear`.
     """
 
+    task: ClassVar[str] = "lm"
+
     def __init__(self, config: LanguageConfig, tokenizer: TextTokenizer, engine: Engine | str = Engine.AUTO) -> None:
         super().__init__()
         self.config = config
         self.tokenizer = tokenizer
         self.embedding = nn.Embedding(config.vocabulary, config.embedding)
-        self.recurrent = layers_of(
-            config.cell,
-            config.embedding,
-            config.hidden,
-            num_layers=config.layers,
-            dropout=config.dropout if config.layers > 1 else 0.0,
-            engine=engine,
-            **config.cell_options,
-            **config.layer_options,
-        )
+        self.recurrent = config.recurrent_layers(config.embedding, engine)
         self.dropout = Dropout(config.dropout)
         read = self.recurrent.output_size
         bottleneck = config.tie and read != config.embedding
@@ -95,6 +71,52 @@ class LanguageModel(nn.Module):
         e_TBD = self.dropout(self.embedding(tokens_TB))
         h_TBH, state = self.recurrent(e_TBD, state, reset=starts_TB if starts_TB.any() else None)
         return self.output(self.bottleneck(self.dropout(h_TBH))), state
+
+    @classmethod
+    def from_folder(cls, folder: Path, config: dict[str, Any], engine: Engine | str = Engine.AUTO) -> "LanguageModel":
+        """The network that a folder describes, without its weights. Raises `ModelFolderError`."""
+        tokenizer = TextTokenizer.load(entry(folder, config, "tokenizer", str), existing(folder, TOKENIZER))
+        network = read_network_config(folder, LanguageConfig, config["network"])
+        if len(tokenizer) != network.vocabulary:
+            raise ModelFolderError(
+                f"{folder / TOKENIZER} has {len(tokenizer)} tokens, but config.json says {network.vocabulary}: "
+                "they belong to different models."
+            )
+        return build(folder, lambda: cls(network, tokenizer, engine))
+
+    def save_vocabularies(self, folder: Path) -> dict[str, Any]:
+        """Write `tokenizer.json`; gives what `config.json` says of it."""
+        self.tokenizer.save(folder / TOKENIZER)
+        return {"tokenizer": self.tokenizer.kind}
+
+    def description(self) -> dict[str, str]:
+        """The parts of the network in words."""
+        tied = ", tied to the output layer" if self.config.tie else ""
+        return {
+            "tokens": f"{self.tokenizer.kind}, vocabulary {self.config.vocabulary:,}",
+            "input layer": f"embedding of {self.config.embedding}{tied}",
+            "recurrent": self.config.recurrent_in_words,
+            "dropout": f"{self.config.dropout:g}",
+        }
+
+    @staticmethod
+    def headline(scores: dict[str, float]) -> str:
+        """Scores as a person reads them."""
+        return (
+            f"{scores['loss_nats']:.4f} nats a token, {scores['bits_per_char']:.4f} bits per character, "
+            f"perplexity {scores['perplexity']:.2f} over {scores['tokens']:,} tokens"
+        )
+
+    def loss_in_words(self, loss_nats: float) -> str:
+        """A loss in bits a token, or for words as a perplexity."""
+        if self.tokenizer.kind == "word":
+            return f"perplexity {math.exp(min(loss_nats, 700)):.1f}"
+        return f"{loss_nats / math.log(2):.2f} bits/token"
+
+    @staticmethod
+    def selection(scores: dict[str, float]) -> float:
+        """The weights of the lowest loss are kept."""
+        return scores["loss_nats"]
 
     @property
     def parameter_count(self) -> int:

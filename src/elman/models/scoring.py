@@ -42,6 +42,16 @@ class Scores:
         """All bits divided by all characters, whatever the tokens are."""
         return self.loss_nats * self.tokens / self.characters / math.log(2)
 
+    def to_dict(self) -> dict[str, float]:
+        """Under the names that `--json`, `metrics.jsonl` and `config.json` use."""
+        return {
+            "loss_nats": self.loss_nats,
+            "bits_per_char": self.bits_per_char,
+            "perplexity": self.perplexity,
+            "tokens": self.tokens,
+            "unknown": self.unknown,
+        }
+
 
 @torch.no_grad()
 def score_tokens(

@@ -1,12 +1,13 @@
 """Checkpoints: all that a run needs to go on as if it had never stopped, in one file that is never half written.
 
-    checkpoint.safetensors    tensors: network.*, first_moment.*, second_moment.*, carried.*, generator.*
+    checkpoint.safetensors    tensors: network.*, average.*, first_moment.*, second_moment.*, carried.*, generator.*
                               metadata: `progress`, as JSON
 
 Whatever else a run depends on (options, data, vocabulary) stands in the run's folder beside it.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from elman.errors import RunError
 from elman.files import write_atomically
 
 NAME = "checkpoint.safetensors"
+NONE: Mapping[str, Tensor] = {}
 
 
 @dataclass
@@ -27,21 +29,29 @@ class Progress:
     """Where a run stands.
 
     step         updates done               seconds     time spent training, over all starts
-    units        tokens seen                best_loss   the lowest validation loss, in nats
+    units        tokens seen                best        the lowest value of `Model.selection` in a validation
     best_step    where it was               stale       validations since then
     """
 
     step: int = 0
     seconds: float = 0.0
     units: int = 0
-    best_loss: float = float("inf")
+    best: float = float("inf")
     best_step: int = 0
     stale: int = 0
 
 
-def save(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer, carried: Any, progress: Progress) -> None:
-    """Write the checkpoint; the former one stays whole until this one is complete."""
+def save(
+    folder: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    carried: Any,
+    progress: Progress,
+    average: Mapping[str, Tensor] = NONE,
+) -> None:
+    """Write the checkpoint; the former one stays whole until this one is complete. `average`: the mean weights by name."""
     tensors: dict[str, Tensor] = {f"network.{name}": parameter for name, parameter in network.named_parameters()}
+    tensors |= {f"average.{name}": mean for name, mean in average.items()}
     for name, parameter in network.named_parameters():
         moments = optimizer.state.get(parameter)
         if moments:
@@ -56,8 +66,10 @@ def save(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer, car
     write_atomically(folder / NAME, content)
 
 
-def load(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Any, Progress]:
-    """Put everything back, random generators too; gives the carried state and the progress.
+def load(
+    folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer, average: Mapping[str, Tensor] = NONE
+) -> tuple[Any, Progress]:
+    """Put everything back, into `average` and the random generators too; gives the carried state and the progress.
 
     Raises `RunError` if the file is damaged or isn't of this network.
     """
@@ -67,6 +79,8 @@ def load(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> 
             progress = Progress(**json.loads(file.metadata()["progress"]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         _restore(tensors, network, optimizer, progress)
+        for name, mean in average.items():
+            mean.copy_(tensors[f"average.{name}"])
     except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise RunError(f"{path} is damaged and can't be resumed: {error}. Start again with --overwrite.") from error
     device = next(network.parameters()).device

@@ -48,10 +48,10 @@ def make_folder(folder: Path, describe: Callable[[Path], None]) -> Path:
     return folder
 
 
-def next_free(parent: Path) -> Path:
-    """The first of lm-1, lm-2, … that isn't there; made, so that a run that starts beside this one takes another."""
+def next_free(parent: Path, name: str) -> Path:
+    """The first of NAME-1, NAME-2, … that isn't there; made, so that a run that starts beside this one takes another."""
     for number in itertools.count(1):
-        folder = parent / f"lm-{number}"
+        folder = parent / f"{name}-{number}"
         try:
             folder.mkdir(parents=True)
         except FileExistsError:
@@ -62,11 +62,14 @@ def next_free(parent: Path) -> Path:
     raise AssertionError("there is always a next number")
 
 
-def parts(source: Source, encoding: str) -> Sequence[Source]:
-    """A folder's files as they are now; standard input, which can be read only once, as a document."""
-    if isinstance(source, Document):
-        return [source]
-    return read_documents([source], encoding) if str(source) == STANDARD_INPUT else find_files(Path(source))
+def taken_in(source: Source, encoding: str) -> Source:
+    """Standard input, which can be read only once, as a document; any other source as it is."""
+    return read_documents([source], encoding)[0] if str(source) == STANDARD_INPUT else source
+
+
+def parts(source: Source) -> Sequence[Source]:
+    """A folder's files as they are now."""
+    return [source] if isinstance(source, Document) else find_files(Path(source))
 
 
 def remember(folder: Path, sources: Sequence[Source]) -> list[dict[str, str]]:

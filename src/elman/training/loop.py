@@ -18,10 +18,11 @@ import torch
 from torch import Tensor
 
 from elman.errors import TrainingDivergedError, TrainingInterruptedError
+from elman.models.options import TrainOptions
 from elman.models.task import Task
 from elman.training import checkpoint
+from elman.training.average import WeightAverage
 from elman.training.checkpoint import Progress
-from elman.training.options import TrainOptions
 from elman.training.schedule import Schedule
 
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
@@ -62,6 +63,7 @@ class Trainer:
         self.observers = observers
         self._carried: Any = None
         self._optimizer = make_optimizer(task.network, options)
+        self._average = WeightAverage(task.network, options.averaging)
         self._interrupted_by: int | None = None
 
     def resume(self, longer: bool = False) -> bool:
@@ -71,7 +73,9 @@ class Trainer:
         """
         there = (self.folder / checkpoint.NAME).exists()
         if there:
-            self._carried, self.progress = checkpoint.load(self.folder, self.task.network, self._optimizer)
+            self._carried, self.progress = checkpoint.load(
+                self.folder, self.task.network, self._optimizer, self._average.tensors
+            )
             if longer and self.progress.stale:
                 self.progress.stale = 0
                 self._save()
@@ -147,6 +151,7 @@ class Trainer:
         self._optimizer.zero_grad()
         self._carried = _cut(state)
         self.progress.step += 1
+        self._average.update(self.progress.step)
         units = self.task.size(batch)
         self.progress.units += units
         return Update(loss_nats, units, rate, gradient_norm)
@@ -160,18 +165,25 @@ class Trainer:
         )
 
     def _validate(self) -> None:
-        scores = self.task.validate()
+        with self._average.in_place():
+            self._judge(self.task.validate())
+
+    def _judge(self, scores: dict[str, float]) -> None:
+        """Keep the weights if they are the best so far."""
         progress = self.progress
-        # A loss that is not finite is never the best; before the first finite one nothing is kept.
-        if scores["loss_nats"] < progress.best_loss:
-            progress.best_loss, progress.best_step, progress.stale = scores["loss_nats"], progress.step, 0
+        # What is not finite is never the best; before the first that is nothing is kept.
+        value = self.task.network.selection(scores)
+        if value < progress.best:
+            progress.best, progress.best_step, progress.stale = value, progress.step, 0
             self._keep_best()
         else:
             progress.stale += 1
         self._tell("validated", scores)
 
     def _save(self) -> None:
-        checkpoint.save(self.folder, self.task.network, self._optimizer, self._carried, self.progress)
+        checkpoint.save(
+            self.folder, self.task.network, self._optimizer, self._carried, self.progress, self._average.tensors
+        )
 
     def _tell(self, what: str, values: dict[str, float]) -> None:
         for observer in self.observers:
@@ -213,6 +225,8 @@ def network_device(network: torch.nn.Module) -> torch.device:
 
 def _cut(state: Any) -> Any:
     """The same state, cut from the graph: gradients go back one window, the state goes on."""
+    if state is None:
+        return None
     return state.detach() if isinstance(state, Tensor) else tuple(s.detach() for s in state)
 
 

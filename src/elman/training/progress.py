@@ -26,10 +26,18 @@ class Display(Protocol):
     def close(self) -> None: ...
 
 
-def make_display(per_char: bool) -> Display:
-    """A bar if standard error is a terminal, else plain lines. `per_char`: bits per character, else perplexity."""
+class Speaker(Protocol):
+    """What says figures in words: a `Model`."""
+
+    def headline(self, scores: dict[str, float]) -> str: ...
+
+    def loss_in_words(self, loss_nats: float) -> str: ...
+
+
+def make_display(model: Speaker) -> Display:
+    """A bar if standard error is a terminal, else plain lines, in the model's words."""
     console = Console(stderr=True, highlight=False)
-    return BarDisplay(console, per_char) if console.is_terminal else LineDisplay(per_char)
+    return BarDisplay(console, model) if console.is_terminal else LineDisplay(model)
 
 
 class SilentDisplay:
@@ -51,8 +59,8 @@ class SilentDisplay:
 class LineDisplay:
     """A plain line every ten seconds and for each validation."""
 
-    def __init__(self, per_char: bool) -> None:
-        self._per_char = per_char
+    def __init__(self, model: Speaker) -> None:
+        self._model = model
         self._last = -math.inf
 
     def note(self, text: str) -> None:
@@ -61,10 +69,10 @@ class LineDisplay:
     def trained(self, progress: Progress, fraction: float, report: dict[str, float]) -> None:
         if time.monotonic() - self._last >= _SECONDS_BETWEEN_LINES:
             self._last = time.monotonic()
-            self.note(_training_line(progress, fraction, report, self._per_char))
+            self.note(_training_line(progress, fraction, report, self._model))
 
     def validated(self, progress: Progress, fraction: float, scores: dict[str, float]) -> None:  # noqa: ARG002
-        self.note(_validation_line(progress, scores, self._per_char))
+        self.note(_validation_line(progress, scores, self._model))
 
     def close(self) -> None:
         pass
@@ -73,8 +81,8 @@ class LineDisplay:
 class BarDisplay:
     """A bar with the latest figures; validations stay above it."""
 
-    def __init__(self, console: Console, per_char: bool) -> None:
-        self._per_char = per_char
+    def __init__(self, console: Console, model: Speaker) -> None:
+        self._model = model
         self._bar = Bar(BarColumn(bar_width=24), TextColumn("{task.description}"), console=console, transient=True)
         self._task = self._bar.add_task("starting", total=1.0)
         self._bar.start()
@@ -83,34 +91,33 @@ class BarDisplay:
         self._bar.console.print(text, markup=False)
 
     def trained(self, progress: Progress, fraction: float, report: dict[str, float]) -> None:
-        text = _training_line(progress, fraction, report, self._per_char)
+        text = _training_line(progress, fraction, report, self._model)
         self._bar.update(self._task, completed=fraction, description=text)
 
     def validated(self, progress: Progress, fraction: float, scores: dict[str, float]) -> None:
-        self.note(_validation_line(progress, scores, self._per_char))
+        self.note(_validation_line(progress, scores, self._model))
         self._bar.update(self._task, completed=fraction)
 
     def close(self) -> None:
         self._bar.stop()
 
 
-def _training_line(progress: Progress, fraction: float, report: dict[str, float], per_char: bool) -> str:
+def _training_line(progress: Progress, fraction: float, report: dict[str, float], model: Speaker) -> str:
     loss = report["loss_nats"]
-    best = "" if math.isinf(progress.best_loss) else f" · best valid {progress.best_loss:.3f}"
-    score = f"{loss / math.log(2):.2f} bits/token" if per_char else f"perplexity {math.exp(min(loss, 700)):.1f}"
+    best = "" if math.isinf(progress.best) else f" · best valid {abs(progress.best):.3f}"
+    words = model.loss_in_words(loss)
     left = progress.seconds * (1 - fraction) / fraction if fraction else math.inf
     return (
-        f"{fraction:4.0%} step {progress.step} · loss {loss:.3f} ({score}){best} · "
+        f"{fraction:4.0%} step {progress.step} · loss {loss:.3f}{f' ({words})' if words else ''}{best} · "
         f"{report['tokens_per_second']:,.0f} tokens/s · {_duration(left)} left"
     )
 
 
-def _validation_line(progress: Progress, scores: dict[str, float], per_char: bool) -> str:
-    score = f"{scores['bits_per_char']:.3f} bits/char" if per_char else f"perplexity {scores['perplexity']:.1f}"
+def _validation_line(progress: Progress, scores: dict[str, float], model: Speaker) -> str:
     verdict = (
-        "best so far" if progress.stale == 0 else f"best was {progress.best_loss:.4f} at step {progress.best_step}"
+        "best so far" if progress.stale == 0 else f"best was {abs(progress.best):.4f} at step {progress.best_step}"
     )
-    return f"valid {scores['loss_nats']:.4f} nats, {score} · step {progress.step}, {_duration(progress.seconds)} · {verdict}"
+    return f"valid {model.headline(scores)} · step {progress.step}, {_duration(progress.seconds)} · {verdict}"
 
 
 def _duration(seconds: float) -> str:

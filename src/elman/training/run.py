@@ -6,6 +6,7 @@ The run's folder holds the model (see `elman.models.folder`; its weights are the
     metrics.jsonl            what was measured, a line each; events.out.* the same for TensorBoard
     curves.png               losses over time
     input-1.txt …            texts that came from no file: standard input, documents made in Python
+    …                        pictures that the task draws
 """
 
 import importlib.util
@@ -17,26 +18,24 @@ from typing import Any
 
 import torch
 
+from elman.data.recognise import recognise
 from elman.data.text import Source
-from elman.data.tokenizer import TextTokenizer
 from elman.errors import OptionError, RunError
 from elman.files import clear_unfinished
-from elman.models.folder import CONFIG, TOKENIZER, WEIGHTS, load_weights, read_config, save_description, save_weights
-from elman.models.language_task import score_report
-from elman.models.scoring import score_tokens
+from elman.models.device import find_device
+from elman.models.folder import CONFIG, WEIGHTS, load_weights, model_of, read_config, save_description, save_weights
+from elman.models.options import BUDGETS, TrainOptions, check_names, flag
+from elman.models.task import Task
+from elman.models.tasks import AUTO, TaskFacts, task_named
+from elman.training.checkpoint import Progress
 from elman.training.curves import draw_curves
-from elman.training.folder import make_folder, next_free, parts, recall, refuse_existing, remember
+from elman.training.folder import make_folder, next_free, parts, recall, refuse_existing, remember, taken_in
 from elman.training.logs import MetricsLog, TensorBoardLog
 from elman.training.loop import Trainer
-from elman.training.options import BUDGETS, TrainOptions, check_names, flag
-from elman.training.prepare import Prepared, prepare, read_texts
 from elman.training.progress import Display, SilentDisplay, make_display
 
-# At the end of a run longer texts are scored in parallel streams; `elman evaluate` always carries the state throughout.
-_EXACT_UP_TO = 500_000
 # What may differ when a run goes on: how long it takes and where it runs, not what it computes.
-_RESUMABLE = (*BUDGETS, "patience", "device", "engine")
-_SAMPLE_TOKENS = 300
+_RESUMABLE = (*BUDGETS, "max_epochs", "patience", "device", "engine")
 
 
 @dataclass(frozen=True)
@@ -44,14 +43,16 @@ class TrainResult:
     """What a run came to.
 
     run                the run's folder; `elman.load(run)` gives the model
-    scores             of the best weights on the validation part; `test_scores` on the test text, if one was given
+    task               what was learnt
+    scores             of the best weights on the validation part; `test_scores` on the test part, if there is one
     parameters         how many numbers training adjusted
     steps, seconds     updates, and seconds of training over all starts
     trained_tokens     tokens read in training
-    sample             a short text that the model wrote
+    sample             a short text that shows what the model does
     """
 
     run: Path
+    task: str
     scores: dict[str, float]
     test_scores: dict[str, float] | None
     parameters: int
@@ -68,6 +69,7 @@ class TrainResult:
         """One flat mapping under the stable names that `--json` prints."""
         test = {f"test_{name}": value for name, value in (self.test_scores or {}).items()}
         return {
+            "task": self.task,
             **self.scores,
             **test,
             "parameters": self.parameters,
@@ -88,14 +90,14 @@ def train(
     quiet: bool = False,
     **options: Any,
 ) -> TrainResult:
-    """Train a language model on text and leave it in a folder.
+    """Train a network on data and leave it in a folder.
 
     data       a file, a folder, "-" for standard input, or several; None: the reference text that Python carries
-    out        the run's folder; None: the next free `runs/lm-N`. One that exists is refused unless `overwrite`
+    out        the run's folder; None: the next free `runs/TASK-N`. One that exists is refused unless `overwrite`
     resume     go on with this run instead, with its data and options; only the budget, `patience`, `device` and `engine`
                may be given anew
     quiet      show nothing on standard error
-    options    the fields of `TrainOptions`
+    options    the fields of `TrainOptions`; what is left out is as good for the task as we know
 
     Raises `DataError`, `OptionError`, `RunError`, `ModelFolderError` for what can't be used, `TrainingDivergedError`,
     `TrainingInterruptedError`.
@@ -109,41 +111,65 @@ def train(
                 raise OptionError(
                     "--resume goes on with its own data and folder: leave out DATA, --out and --overwrite."
                 )
-            folder = Path(resume)
             longer = any(options.get(name) is not None for name in BUDGETS)
-            prepared = _reopen(folder, options)
+            run = _reopen(Path(resume), options)
         else:
             longer = False
-            folder, prepared = _open(sources, None if out is None else Path(out), overwrite, TrainOptions(**options))
-        per_char = prepared.model.tokenizer.kind != "word"
-        with closing(SilentDisplay() if quiet else make_display(per_char)) as display:
-            return _fit(folder, prepared, display, longer)
+            run = _open(sources, None if out is None else Path(out), overwrite, options)
+        with closing(SilentDisplay() if quiet else make_display(run.task.network)) as display:
+            return _fit(run, display, longer)
 
 
-def _open(
-    sources: Sequence[Source] | None, out: Path | None, overwrite: bool, options: TrainOptions
-) -> tuple[Path, Prepared]:
+@dataclass(frozen=True)
+class _Run:
+    """A run that can start, or go on. `notes` is what a person should know of its data."""
+
+    folder: Path
+    options: TrainOptions
+    task: Task
+    notes: list[str]
+
+
+def _open(sources: Sequence[Source] | None, out: Path | None, overwrite: bool, given: dict[str, Any]) -> _Run:
     """A fresh run. Its folder is made last, so that bad input leaves nothing behind."""
+    # What makes no sense for any task is said before data is looked at.
+    encoding = TrainOptions(**{name: value for name, value in given.items() if name != "task"}).encoding
     if out is not None:
-        refuse_existing(out, overwrite, [*(sources or []), options.valid, options.test])
+        refuse_existing(out, overwrite, [*(sources or []), *_paths(given.get("valid")), *_paths(given.get("test"))])
     if sources is not None:
-        sources = [part for source in sources for part in parts(source, options.encoding)]
-    texts = read_texts(sources, options)
-    tokenizer = TextTokenizer.fit(options.tokenizer, texts.train, options.vocabulary)
-    prepared = prepare(texts, tokenizer, options)
+        sources = [taken_in(source, encoding) for source in sources]
+    facts, why = _choose(given.get("task", AUTO), sources, encoding)
+    if sources is not None and not facts.reads_folders:
+        sources = [part for source in sources for part in parts(source)]
+    options = TrainOptions(**facts.filled(given))
+    kind = facts.kind
+    data = kind.read(sources, options)
+    device = find_device(options.device)
+    task = kind.task(data, kind.fit(data, options).to(device), options)
 
     def describe(folder: Path) -> None:
         record = {
             "sources": None if sources is None else remember(folder, sources),
-            "fingerprint": prepared.fingerprint,
+            "fingerprint": task.fingerprint,
             "options": _absolute(options).to_dict(),
         }
-        save_description(folder, prepared.model, record)
+        save_description(folder, task.network, record)
 
-    return make_folder(next_free(Path("runs")) if out is None else out, describe), prepared
+    folder = make_folder(next_free(Path("runs"), facts.name) if out is None else out, describe)
+    return _Run(folder, options, task, why)
 
 
-def _reopen(folder: Path, given: dict[str, Any]) -> Prepared:
+def _choose(task: str, sources: Sequence[Source] | None, encoding: str) -> tuple[TaskFacts, list[str]]:
+    """The task that was named, or that the data looks like, and then why."""
+    if task != AUTO:
+        return task_named(task), []
+    if sources is None:
+        return task_named("lm"), []
+    name, why = recognise(sources, encoding)
+    return task_named(name), [f"task: {name}. {why}"]
+
+
+def _reopen(folder: Path, given: dict[str, Any]) -> _Run:
     """A run that goes on, with the data and options that its folder names."""
     config = read_config(folder)
     fixed = sorted(name for name, value in given.items() if name not in _RESUMABLE and value is not None)
@@ -161,22 +187,30 @@ def _reopen(folder: Path, given: dict[str, Any]) -> Prepared:
     except (KeyError, TypeError) as error:
         raise RunError(f"{folder / CONFIG} doesn't say how the run was made ({error}): it can't be resumed.") from error
     clear_unfinished(folder)
-    tokenizer = TextTokenizer.load(config["tokenizer"], folder / TOKENIZER)
-    prepared = prepare(read_texts(sources, options), tokenizer, options)
-    if prepared.fingerprint != fingerprint:
+    kind = task_named(config["task"]).kind
+    data = kind.read(sources, options)
+    # As at first: before the first checkpoint the weights are those that were drawn then.
+    torch.manual_seed(options.seed)
+    network = model_of(folder, config, options.engine).to(find_device(options.device))
+    task = kind.task(data, network, options)
+    if task.fingerprint != fingerprint:
         raise RunError(
             f"the data of {folder} has changed since the run began, so it can't go on as it would have: "
             "put the data back, or start a new run."
         )
-    save_description(folder, prepared.model, {**record, "options": options.to_dict()})
-    return prepared
+    save_description(folder, network, {**record, "options": options.to_dict()})
+    return _Run(folder, options, task, [])
 
 
-def _fit(folder: Path, prepared: Prepared, display: Display, longer: bool) -> TrainResult:
-    model, options = prepared.model, prepared.options
-    for note in [*prepared.notes, f"run: {folder}"]:
+def _fit(run: _Run, display: Display, longer: bool) -> TrainResult:
+    folder, task, model = run.folder, run.task, run.task.network
+    network = (
+        f"network: {model.config.recurrent_in_words}, embedding {model.config.embedding}, "
+        f"{model.parameter_count:,} parameters, engine {model.recurrent.engine}, {model.device}"
+    )
+    for note in [*run.notes, *task.notes, network, f"run: {folder}"]:
         display.note(note)
-    trainer = Trainer(prepared.task, options, folder, lambda: save_weights(folder, model), [display])
+    trainer = Trainer(task, run.options, folder, lambda: save_weights(folder, model), [display])
     if trainer.resume(longer):
         display.note(f"going on from step {trainer.progress.step}")
     with closing(MetricsLog(folder, trainer.progress.step)) as metrics:
@@ -184,45 +218,64 @@ def _fit(folder: Path, prepared: Prepared, display: Display, longer: bool) -> Tr
         if importlib.util.find_spec("tensorboard"):
             with closing(TensorBoardLog(folder, trainer.progress.step)) as board:
                 trainer.observers.append(board)
-                progress = trainer.fit()
+                trainer.fit()
         else:
             display.note("note: no TensorBoard events are written: pip install 'elman[tensorboard]' for them.")
-            progress = trainer.fit()
+            trainer.fit()
     if trainer.stopped_early:
-        display.note(f"stopped: validation has not improved {progress.stale} times in a row.")
+        display.note(f"stopped: validation has not improved {trainer.progress.stale} times in a row.")
+    result = _score(run, trainer.progress)
     if importlib.util.find_spec("matplotlib"):
         draw_curves(folder)
+        task.draw(folder)
     else:
-        display.note("note: curves.png was not drawn: pip install 'elman[figures]' for it.")
-    return _score(folder, prepared, trainer)
+        display.note("note: no pictures were drawn: pip install 'elman[figures]' for them.")
+    for note in _beaten(result):
+        display.note(note)
+    return result
 
 
-def _score(folder: Path, prepared: Prepared, trainer: Trainer) -> TrainResult:
-    """Score the best weights, note the scores in the folder, and let the model write."""
-    model = prepared.model
-    load_weights(model, folder / WEIGHTS)
-
-    def score(part: tuple[Any, int]) -> dict[str, float]:
-        streams = 1 if len(part[0]) <= _EXACT_UP_TO else prepared.options.batch
-        return score_report(score_tokens(model, *part, streams=streams))
-
-    progress = trainer.progress
+def _score(run: _Run, progress: Progress) -> TrainResult:
+    """Score the best weights, note the scores in the folder, and let the model show what it does."""
+    model = run.task.network
+    load_weights(model, run.folder / WEIGHTS)
+    scores, test_scores = run.task.final_scores()
     result = TrainResult(
-        run=folder,
-        scores=score(prepared.valid),
-        test_scores=None if prepared.test is None else score(prepared.test),
+        run=run.folder,
+        task=model.task,
+        scores=scores,
+        test_scores=test_scores,
         parameters=model.parameter_count,
         steps=progress.step,
         seconds=progress.seconds,
         trained_tokens=progress.units,
-        sample="".join(model.generate("", _SAMPLE_TOKENS, temperature=0.8, seed=prepared.options.seed)),
+        sample=run.task.sample(),
     )
-    record = read_config(folder)["training"]
-    scores = {name: value for name, value in result.to_dict().items() if name != "run"}
-    save_description(folder, model, {**record, "scores": scores})
+    record = read_config(run.folder)["training"]
+    noted = {name: value for name, value in result.to_dict().items() if name not in ("run", "task")}
+    save_description(run.folder, model, {**record, "scores": noted})
     return result
 
 
+def _beaten(result: TrainResult) -> list[str]:
+    """A warning for each part on which the network is no better than the trivial baseline, by the first of its scores."""
+    warnings = []
+    for part, scores in (("validation", result.scores), ("test", result.test_scores or {})):
+        name = next((name for name in scores if f"baseline_{name}" in scores), None)
+        if name is not None and scores[name] <= scores[f"baseline_{name}"]:
+            warnings.append(
+                f"warning: on the {part} part the network's {name} {scores[name]:.4f} is no better than the trivial "
+                f"baseline's, {scores[f'baseline_{name}']:.4f}: give it more data, or more time."
+            )
+    return warnings
+
+
 def _absolute(options: TrainOptions) -> TrainOptions:
-    paths = {name: getattr(options, name) for name in ("valid", "test")}
-    return options.changed(**{name: str(Path(path).resolve()) for name, path in paths.items() if path is not None})
+    parts = {name: getattr(options, name) for name in ("valid", "test")}
+    return options.changed(
+        **{name: [str(Path(path).resolve()) for path in paths] for name, paths in parts.items() if paths is not None}
+    )
+
+
+def _paths(given: Any) -> list[str]:
+    return [] if given is None else [given] if isinstance(given, str) else list(given)

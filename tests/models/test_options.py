@@ -10,7 +10,7 @@ import pytest
 
 from elman.cells import CELLS
 from elman.errors import OptionError
-from elman.training.options import BUDGETS, TrainOptions, check_names, flag, kind_of, option_names, read_toml
+from elman.models.options import BUDGETS, TrainOptions, check_names, flag, kind_of, option_names, read_toml
 
 # Values of every other kind than the field's own.
 _WRONG_KIND: dict[type, list[Any]] = {
@@ -18,16 +18,23 @@ _WRONG_KIND: dict[type, list[Any]] = {
     float: ["0.3", True, [0.3], math.nan, math.inf],
     str: [3, True, ["a"], Path("a")],
     bool: [1, 0, "yes"],
+    tuple: [3, True, [], [3], {"a": 1}],
     dict: ["zoneout=0.1", 3, True, [3], ["zoneout"], {3: 1}],
 }
 _OUT_OF_RANGE: dict[str, list[Any]] = {
-    **{name: [0, -1] for name in ("hidden", "layers", "embedding", "batch", "bptt", "validations")},
+    **{
+        name: [0, -1]
+        for name in ("hidden", "layers", "embedding", "batch", "batch_tokens", "bptt", "validations", "minimum_count")
+    },
     **{name: [-1] for name in ("warmup", "patience")},
     **{name: [-0.1] for name in ("clip", "weight_decay")},
-    **{name: [0, 0.0, -1.0] for name in ("minutes", "epochs", "lr")},
+    **{name: [0, 0.0, -1.0] for name in ("minutes", "epochs", "max_epochs", "lr")},
     "steps": [0, -5],
     "vocabulary": [0, -1],
-    "dropout": [-0.1, 1, 1.5],
+    **{name: [-0.1, 1, 1.5] for name in ("dropout", "smoothing", "word_dropout", "averaging", "test_fraction")},
+    "task": ["classification", ""],
+    "pooling": ["median"],
+    "normalisation": ["nfd"],
     "valid_fraction": [0, 1, -0.5, 1.5],
     "seed": [2**64, -(2**64)],
     "cell": ["rnn", "LSTM", ""],

@@ -9,6 +9,7 @@ from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from elman.errors import OptionError, choices
+from elman.models.tasks import AUTO, TASKS, task_named, tasks_with
 
 BUDGETS = ("minutes", "epochs", "steps")
 
@@ -23,19 +24,50 @@ def _told(help: str, choices: Iterable[str] = (), group: str = "Network") -> dic
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """How to train a language model. Raises `OptionError` for values that make no sense.
+    """How to train a network. Raises `OptionError` for values that make no sense.
 
     `cell_options` and `layer_options` may be given as a mapping of values, or as texts NAME=VALUE; the mapping is kept.
+    `valid` and `test` may be one path or several. The defaults are those of most tasks; `elman.models.tasks` has where a task
+    differs, and `elman.train` and the command line fill them in.
     """
 
-    valid: str | None = _option(
-        None, "Validation text: a file or folder. Otherwise a part of DATA is held out.", group="Data"
+    task: str = _option(
+        AUTO,
+        "What to learn; auto looks at the data and says what it took it for.",
+        choices=(AUTO, *TASKS),
+        group="Data",
     )
-    valid_fraction: float = _option(0.1, "Part of DATA, at its end, held out for validation.", group="Data")
-    test: str | None = _option(None, "Test text, scored once at the end: a file or folder.", group="Data")
+    valid: str | list[str] | tuple[str, ...] | None = _option(  # noqa: RUF009
+        None, "Validation data: whatever DATA may be. Otherwise a part of DATA is held out.", group="Data"
+    )
+    valid_fraction: float = _option(
+        0.1, "Part of DATA held out for validation: of running text its end, of examples a seeded part.", group="Data"
+    )
+    test: str | list[str] | tuple[str, ...] | None = _option(  # noqa: RUF009
+        None, "Test data, scored once at the end: whatever DATA may be.", group="Data"
+    )
+    test_fraction: float = _option(0.0, "Part of DATA held out for the test, where there is no --test.", group="Data")
+    text: str | None = _option(
+        None, "The column of the text (of the word, to tag): its name, or number from 1. None: guessed.", group="Data"
+    )
+    label: str | None = _option(
+        None, "The column of the label (of the tag): its name, or number from 1. None: guessed.", group="Data"
+    )
+    source: str | None = _option(
+        None, "The column of what to translate: its name, or number from 1. None: guessed.", group="Data"
+    )
+    target: str | None = _option(
+        None, "The column of its translation: its name, or number from 1. None: guessed.", group="Data"
+    )
+    strict: bool = _option(False, "Stop at the first bad row, where bad rows are skipped and counted.", group="Data")
     encoding: str = _option("utf-8", "Encoding of all texts.", group="Data")
+    normalisation: str = _option(
+        "none", "Unicode normalisation of texts before anything else.", choices=("none", "nfc", "nfkc"), group="Data"
+    )
+    lowercase: bool = _option(False, "Read all letters as small ones.", group="Data")
     tokenizer: str = _option("char", "What a token is.", choices=("char", "byte", "word", "bpe"), group="Data")
     vocabulary: int | None = _option(None, "Most tokens to keep, for word (all words) and bpe (4096).", group="Data")
+    minimum_count: int = _option(1, "How often a token must be in the training part to be kept.", group="Data")
 
     cell: str = _option("lstm", "The recurrent cell (for a list: elman cells).", group="Network")
     cell_options: dict[str, Any] = field(
@@ -46,47 +78,114 @@ class TrainOptions:
         default_factory=dict,
         metadata=_told("An option of the layers around the cell (for a list: docs/cells.md)."),
     )
-    hidden: int = _option(448, "Hidden units a layer.", group="Network")
+    hidden: int = _option(448, "Hidden units a layer and direction.", group="Network")
     layers: int = _option(1, "Recurrent layers.", group="Network")
     embedding: int = _option(128, "Size of a token's embedding.", group="Network")
     dropout: float = _option(0.1, "Dropout after the embedding, between layers and after the last.", group="Network")
+    bidirectional: bool = _option(True, "Read from both ends.", group="Network")
+    pooling: str = _option(
+        "max",
+        "What of the outputs is read: the last states, their mean, maximum, or attention.",
+        choices=("last", "mean", "max", "attention"),
+        group="Network",
+    )
     tie: bool = _option(False, "Share the embedding with the output layer.", group="Network")
+    share: bool = _option(True, "One embedding for source and target.", group="Network")
+    attention: str = _option(
+        "general",
+        "How what was read is scored: by products (dot, general) or a layer (additive).",
+        choices=("dot", "general", "additive"),
+        group="Network",
+    )
+    beam: int = _option(5, "Beginnings that the search for a translation keeps; 1 is greedy.", group="Network")
+    alpha: float = _option(1.0, "How much longer translations are preferred; 0 for not at all.", group="Network")
 
     minutes: float | None = _option(None, "Train for so many minutes (10 if no budget is given).")
-    epochs: float | None = _option(None, "Train for so many passes over the text.")
+    epochs: float | None = _option(None, "Train for so many passes over the data.")
     steps: int | None = _option(None, "Train for so many updates.")
+    max_epochs: float | None = _option(
+        None, "With a budget in minutes, at most so many passes: small data is learnt by then."
+    )
     batch: int = _option(32, "Streams that are read side by side.")
+    batch_tokens: int = _option(1024, "Tokens of a batch of sequences, their padding among them.")
     bptt: int = _option(64, "Steps of a window: how far gradients go back. State is carried further.")
     lr: float = _option(3e-3, "Highest learning rate; warm-up before it, cosine after it.")
     warmup: int = _option(100, "Updates of warm-up.")
     clip: float = _option(1.0, "Largest norm of the gradient; 0 for no clipping.")
     weight_decay: float = _option(0.1, "AdamW's weight decay, on matrices only.")
+    smoothing: float = _option(0.0, "Label smoothing: the part of the target that goes to all classes alike.")
+    word_dropout: float = _option(0.0, "How often training reads a token as the unknown one.")
+    averaging: float = _option(
+        0.0,
+        "Validate and keep a running mean of the weights, with this decay: 0.99 is over some 100 updates; 0 for none.",
+    )
     validations: int = _option(12, "How often to validate over the whole budget.")
     patience: int = _option(4, "Stop after so many validations without a better one; 0 for never.")
     seed: int = _option(0, "Seed of initial weights and dropout.")
     device: str = _option("auto", "Where to run.", choices=("auto", "cpu", "cuda", "mps"))
-    engine: str = _option("auto", "What runs the cells.", choices=("auto", "native", "torch", "reference"))
+    engine: str = _option("auto", "What runs the cells.", choices=("auto", "scan", "native", "torch", "reference"))
     precision: str = _option("fp32", "Precision of products.", choices=("fp32", "bf16"))
 
     def __post_init__(self) -> None:
         for option in fields(self):
             self._check_kind(option.name, getattr(self, option.name), option.metadata["choices"])
-        for name in ("hidden", "layers", "embedding", "batch", "bptt", "validations"):
+        for name in ("valid", "test"):
+            self._one_or_more(name)
+        for name in (
+            "hidden",
+            "layers",
+            "embedding",
+            "batch",
+            "batch_tokens",
+            "bptt",
+            "validations",
+            "minimum_count",
+            "beam",
+        ):
             self._check(name, getattr(self, name) >= 1, "must be at least 1")
         self._check("seed", 0 <= self.seed < 2**63, "must be a whole number from 0 to 2⁶³ - 1")
-        for name in ("warmup", "clip", "weight_decay", "patience"):
+        for name in ("warmup", "clip", "weight_decay", "patience", "alpha"):
             self._check(name, getattr(self, name) >= 0, "must be 0 or more")
-        for name in (*BUDGETS, "lr"):
+        for name in (*BUDGETS, "max_epochs", "lr"):
             self._check(name, getattr(self, name) is None or getattr(self, name) > 0, "must be more than 0")
-        self._check("dropout", 0 <= self.dropout < 1, "must be at least 0 and less than 1")
+        for name in ("dropout", "smoothing", "word_dropout", "averaging", "test_fraction"):
+            self._check(name, 0 <= getattr(self, name) < 1, "must be at least 0 and less than 1")
         self._check("valid_fraction", 0 < self.valid_fraction < 1, "must lie between 0 and 1")
+        self._check("test_fraction", self.test_fraction + self.valid_fraction < 1, "leaves nothing to train on")
         self._check("vocabulary", self.vocabulary is None or self.vocabulary >= 1, "must be at least 1")
         for name in ("valid", "test"):
-            self._check(name, getattr(self, name) != "-", "can't be standard input, which is for DATA: name a file")
+            self._check(
+                name, "-" not in (getattr(self, name) or ()), "can't be standard input, which is for DATA: name a file"
+            )
         given = [name for name in BUDGETS if getattr(self, name) is not None]
         if len(given) > 1:
             raise OptionError(f"{flag(given[0])} and {flag(given[1])} are both budgets: give one of them.")
+        self._check_task()
         self._check_network()
+
+    def _one_or_more(self, name: str) -> None:
+        """A single path is one of one."""
+        value = getattr(self, name)
+        if value is not None:
+            object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
+
+    def _check_task(self) -> None:
+        """No option of another task: it would do nothing."""
+        if self.task == AUTO:
+            return
+        own = task_named(self.task)
+        for option in fields(self):
+            others = tasks_with(option.name)
+            value = getattr(self, option.name)
+            if (
+                others
+                and option.name not in own.options
+                and value not in (option.default, own.defaults.get(option.name))
+            ):
+                raise OptionError(
+                    f"{flag(option.name)} {value!r} is nothing for the task {self.task}, only for {' and '.join(others)}: "
+                    "leave it out."
+                )
 
     def _check_network(self) -> None:
         """The cell by the names that there are, and its options and those of the layers by their kinds."""
@@ -111,6 +210,10 @@ class TrainOptions:
         if value is None and optional:
             return
         fits = type(value) is kind or (kind is float and type(value) is int)
+        if kind is tuple:
+            fits = isinstance(value, str) or (
+                isinstance(value, (list, tuple)) and bool(value) and all(isinstance(part, str) for part in value)
+            )
         if kind is dict:
             # The names of a table, or the texts of a list.
             fits = isinstance(value, (dict, list, tuple)) and all(isinstance(part, str) for part in value)
@@ -152,6 +255,7 @@ _KIND_NAMES = {
     float: "a number",
     str: "a text",
     bool: "true or false",
+    tuple: "a path or a list of paths",
     dict: "a table of options or a list of NAME=VALUE",
 }
 
@@ -166,7 +270,9 @@ def kind_of(name: str) -> tuple[type, bool]:
     """The type of an option's value, and whether it may be None."""
     hint = get_type_hints(TrainOptions)[name]
     if get_origin(hint) is UnionType:
-        return next(part for part in get_args(hint) if part is not NoneType), True
+        # A path or several: several.
+        part = [part for part in get_args(hint) if part is not NoneType][-1]
+        return get_origin(part) or part, True
     return get_origin(hint) or hint, False
 
 

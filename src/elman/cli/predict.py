@@ -1,0 +1,101 @@
+"""`elman predict`."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from elman.cli.output import whole_output
+from elman.errors import OptionError
+
+Format = Literal["table", "json", "csv"]
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="The model's folder.", show_default=False)],
+    data: Annotated[
+        str, typer.Argument(help="A file with a text a line, a table, or - for standard input.", show_default="-")
+    ] = "-",
+    text: Annotated[str | None, typer.Option(help="The column of the text, in a table.")] = None,
+    to: Annotated[
+        Format, typer.Option("--to", help="What to write: a line each to read, JSON lines, or CSV.")
+    ] = "table",
+    encoding: Annotated[str, typer.Option(help="Encoding of the text.")] = "utf-8",
+    device: Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, mps.")] = "auto",
+    engine: Annotated[str, typer.Option(help="What runs the cells: auto, scan, native, torch, reference.")] = "auto",
+) -> None:
+    """Answer on new data as it arrives, with probabilities: one answer for each line or row.
+
+    Examples:
+
+        echo 'what a film' | elman predict runs/classify-1
+
+        elman predict runs/classify-1 new.csv --text review --to csv > answers.csv
+
+        tail -f log.txt | elman predict runs/classify-1 - --to json
+    """
+    from elman.data.inputs import in_batches, read_inputs  # noqa: PLC0415
+    from elman.models.device import find_device  # noqa: PLC0415
+    from elman.models.folder import load  # noqa: PLC0415
+    from elman.models.tasks import TASKS  # noqa: PLC0415
+
+    network = load(model, engine, find_device(device))
+    if not hasattr(network, "answer"):
+        raise OptionError(
+            f"{model} holds {TASKS[network.task].title}: use {TASKS[network.task].example.format(run=model)}"
+        )
+    with whole_output("the answers"):
+        write = _WRITERS[to]()
+        for batch in in_batches(read_inputs(data, column=text, encoding=encoding), _AT_ONCE):
+            for answer in network.answer([line for _, line in batch]):
+                write(answer)
+            sys.stdout.flush()
+
+
+_AT_ONCE = 64
+
+
+def _table() -> Any:
+    def write(answer: dict[str, Any]) -> None:
+        shown = [f"{value:.4f}" if isinstance(value, float) else str(value) for value in _flat(answer, nested=False)]
+        typer.echo("\t".join([*shown[1:], shown[0]]))
+
+    return write
+
+
+def _json() -> Any:
+    return lambda answer: typer.echo(json.dumps(answer, ensure_ascii=False))
+
+
+def _csv() -> Any:
+    lines = csv.writer(sys.stdout, lineterminator="\n")
+    headed: list[bool] = []
+
+    def write(answer: dict[str, Any]) -> None:
+        if not headed:
+            lines.writerow(_names(answer))
+            headed.append(True)
+        lines.writerow(_flat(answer, nested=True))
+
+    return write
+
+
+def _flat(answer: dict[str, Any], nested: bool) -> Iterator[Any]:
+    """The values of an answer side by side; a list is one, with spaces between; of a mapping each value, if `nested`."""
+    for value in answer.values():
+        if isinstance(value, dict):
+            yield from value.values() if nested else ()
+        else:
+            yield " ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _names(answer: dict[str, Any]) -> Iterator[str]:
+    for name, value in answer.items():
+        yield from (f"{name}:{key}" for key in value) if isinstance(value, dict) else (name,)
+
+
+_WRITERS = {"table": _table, "json": _json, "csv": _csv}

@@ -1,0 +1,45 @@
+"""A part held out, drawn by a seed: class by class where there are classes."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from elman.errors import DataError
+
+T = TypeVar("T")
+
+
+def hold_out(
+    items: Sequence[T], labels: Sequence[str | None] | None, fraction: float, seed: int
+) -> tuple[list[T], list[T]]:
+    """(kept, held out): about `fraction` of the items are held out, in the order in which they stood.
+
+    With `labels` each class gives its share (what is left by rounding down goes to those that lost most by it), and keeps
+    one at least. The draw depends on the seed and the order of items alone. Raises `DataError` if none can be held out.
+    """
+    groups: dict[str | None, list[int]] = {}
+    for index, label in enumerate([None] * len(items) if labels is None else labels):
+        groups.setdefault(label, []).append(index)
+    generator = np.random.default_rng(seed)
+    members = [generator.permutation(group) for group in groups.values()]
+    sizes = np.array([len(group) for group in members], dtype=np.int64)
+    wanted = min(max(round(len(items) * fraction), 1), int((sizes - 1).sum()))
+    if wanted < 1:
+        raise DataError(
+            f"of {len(items)} examples none can be held out for validation, because each class must keep one: "
+            "give more, or a validation part of its own with --valid."
+        )
+    # Of classes that lost equally much by rounding, the seed decides.
+    order = generator.permutation(len(sizes))
+    share = sizes * (wanted / len(items))
+    counts = np.minimum(share.astype(np.int64), sizes - 1)
+    lost = order[np.argsort(-(share - counts)[order], kind="stable")]
+    while counts.sum() < wanted:
+        for group in lost[counts[lost] < sizes[lost] - 1][: wanted - counts.sum()]:
+            counts[group] += 1
+    held = {int(index) for group, count in zip(members, counts, strict=True) for index in group[:count]}
+    return (
+        [item for index, item in enumerate(items) if index not in held],
+        [item for index, item in enumerate(items) if index in held],
+    )

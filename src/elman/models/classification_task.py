@@ -1,0 +1,187 @@
+"""The classifier as a task to train: batches of texts of like length, cross-entropy, scores on the validation part."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from elman.data.bad_rows import BadRows
+from elman.data.buckets import Buckets
+from elman.data.classes import read_examples
+from elman.data.example_tokens import fit_examples
+from elman.data.examples import Example, Reading
+from elman.data.split import hold_out
+from elman.data.text import Source
+from elman.errors import DataError
+from elman.models.class_scores import ClassScores
+from elman.models.classification import ClassificationConfig, ClassificationModel, numbered
+from elman.models.options import TrainOptions
+from elman.models.pictures import draw_confusion
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The examples of each part, and what a person should know of how they were read."""
+
+    train: list[Example]
+    valid: list[Example]
+    test: list[Example] | None
+    notes: list[str]
+
+    @property
+    def labels(self) -> list[str]:
+        """The classes of the training part, in order of the alphabet."""
+        return sorted({str(example.label) for example in self.train})
+
+
+class ClassificationKind:
+    """How a classifier's training begins."""
+
+    def read(self, sources: Sequence[Source] | None, options: TrainOptions) -> Examples:
+        if sources is None:
+            raise DataError("there is nothing to classify: give DATA, a table or a folder of texts with their labels.")
+        bad = BadRows(options.strict)
+
+        def read(part: Sequence[Source], **columns: Any) -> Reading[Example]:
+            chosen: dict[str, Any] = {"text": options.text, "label": options.label, **columns}
+            return read_examples(part, **chosen, encoding=options.encoding, bad=bad, training=not columns)
+
+        found = read(sources)
+        kept = found.items
+        # Other parts have the same columns; where there are none (a folder a class), they may be laid out otherwise.
+        same: dict[str, Any] = dict(found.columns) or {"text": options.text}
+        test = None if options.test is None else read(list(options.test), **same).items
+        if test is None and options.test_fraction:
+            kept, test = hold_out(kept, [e.label for e in kept], options.test_fraction, options.seed)
+        if options.valid is not None:
+            valid = read(list(options.valid), **same).items
+        else:
+            fraction = options.valid_fraction / (1 - options.test_fraction)
+            kept, valid = hold_out(kept, [e.label for e in kept], fraction, options.seed)
+        if not valid:
+            raise DataError(
+                f"there are {len(kept)} examples, too few to hold out {options.valid_fraction:.0%} for validation: give "
+                "more, or validation data of its own with --valid."
+            )
+        return Examples(kept, valid, test, [f"data: {found.understood}", *bad.notes()])
+
+    def fit(self, data: Examples, options: TrainOptions) -> ClassificationModel:
+        tokenizer = fit_examples(
+            options.tokenizer,
+            [example.text for example in data.train],
+            vocabulary=options.vocabulary,
+            minimum_count=options.minimum_count,
+            normalisation=options.normalisation,
+            lowercase=options.lowercase,
+        )
+        config = ClassificationConfig(
+            vocabulary=len(tokenizer),
+            classes=len(data.labels),
+            cell=options.cell,
+            hidden=options.hidden,
+            layers=options.layers,
+            embedding=options.embedding,
+            dropout=options.dropout,
+            bidirectional=options.bidirectional,
+            pooling=options.pooling,
+            word_dropout=options.word_dropout,
+            cell_options=options.cell_options,
+            layer_options=options.layer_options,
+        )
+        torch.manual_seed(options.seed)
+        return ClassificationModel(config, tokenizer, data.labels, options.engine)
+
+    def task(self, data: Examples, network: ClassificationModel, options: TrainOptions) -> "ClassificationTask":
+        return ClassificationTask(data, network, options)
+
+
+class ClassificationTask:
+    """Each epoch reads every text once, in batches of like length; no state is carried from one text to another."""
+
+    def __init__(self, data: Examples, network: ClassificationModel, options: TrainOptions) -> None:
+        self.network = network
+        self._data, self._options = data, options
+        # A label of another part that the training part hasn't is an error now, not after hours.
+        for part in (data.train, data.valid, data.test or []):
+            numbered(part, network.labels)
+        self._labels = numbered(data.train, network.labels)
+        self._texts = network.tokenizer.encode_each([example.text for example in data.train])
+        self._buckets = Buckets([len(text) for text in self._texts], options.batch_tokens, options.seed)
+        self.steps_per_epoch = len(self._buckets)
+        self._scored: dict[str, ClassScores] = {}
+        self.fingerprint = _fingerprint(data)
+        self.notes = self._notes()
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens (T, B), lengths (B) and classes (B)."""
+        places = self._buckets[step]
+        tokens_TB, lengths_B = self.network.batch([self._texts[place] for place in places])
+        return tokens_TB, lengths_B, torch.from_numpy(self._labels[places]).to(self.network.device)
+
+    def carries_state(self, step: int) -> bool:  # noqa: ARG002
+        return False
+
+    def loss(self, batch: tuple[Tensor, Tensor, Tensor], state: Any) -> tuple[Tensor, Any]:  # noqa: ARG002
+        tokens_TB, lengths_B, labels_B = batch
+        logits_BV = self.network(tokens_TB, lengths_B).float()
+        return cross_entropy(logits_BV, labels_B, label_smoothing=self._options.smoothing), None
+
+    def size(self, batch: tuple[Tensor, Tensor, Tensor]) -> int:
+        return int(batch[1].sum())
+
+    def validate(self) -> dict[str, float]:
+        return self.network.score(self._data.valid).to_dict()
+
+    def final_scores(self) -> tuple[dict[str, float], dict[str, float] | None]:
+        self._scored = {"valid": self.network.score(self._data.valid)}
+        if self._data.test is not None:
+            self._scored["test"] = self.network.score(self._data.test)
+        scores = {part: found.to_dict() for part, found in self._scored.items()}
+        return scores["valid"], scores.get("test")
+
+    def sample(self) -> str:
+        """A few texts that were held out, what each is, and what it was taken for."""
+        chosen = (self._data.test or self._data.valid)[:_SHOWN]
+        lines = []
+        for example, found in zip(chosen, self.network.predict([example.text for example in chosen]), strict=True):
+            right = "right" if found.label == example.label else f"it is {example.label}"
+            text = example.text if len(example.text) <= 60 else example.text[:59] + "…"
+            lines.append(f"{text!r}: {found.label} ({found.probability:.0%}; {right})\n")
+        return "".join(lines)
+
+    def draw(self, folder: Path) -> list[Path]:
+        return [draw_confusion(folder / f"confusion-{part}.png", part, found) for part, found in self._scored.items()]
+
+    def _notes(self) -> list[str]:
+        data, options = self._data, self._options
+        counts = Counter(example.label for example in data.train)
+        most, many = counts.most_common(1)[0]
+        test = "" if data.test is None else f", {len(data.test):,} to test"
+        tokens = sum(map(len, self._texts))
+        budget, amount = options.budget
+        at_most = f", at most {options.max_epochs:g} epochs" if budget == "minutes" and options.max_epochs else ""
+        return [
+            *data.notes,
+            f"examples: {len(data.train):,} to train on, {len(data.valid):,} to validate{test}; {len(counts)} classes, the "
+            f"most frequent {most!r} {many / len(data.train):.1%}",
+            f"text: {tokens:,} {options.tokenizer} tokens, vocabulary {self.network.config.vocabulary:,}",
+            f"training: {amount:g} {budget}{at_most}, about {options.batch_tokens:,} tokens a batch, "
+            f"{self.steps_per_epoch:,} updates an epoch",
+        ]
+
+
+def _fingerprint(data: Examples) -> str:
+    digest = hashlib.sha256()
+    for part in (data.train, data.valid):
+        for example in part:
+            digest.update(f"{example.label}\0{example.text}\1".encode(errors="surrogatepass"))
+        digest.update(b"\2")
+    return digest.hexdigest()

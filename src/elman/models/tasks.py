@@ -1,0 +1,132 @@
+"""The one list of tasks: what each is called, where it is at home, and which options are its own.
+
+Nothing here imports torch, so that help pages can be made from it. A task's network and what trains it stand in files of this
+folder, readers of its data in `elman.data`. Training, checkpoints, folders and the command line know tasks from here alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from elman.errors import OptionError, choices
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """A task.
+
+    name       as `--task` has it                       title      what its model is called in a sentence
+    network    "module:class" of the network            trainer    "module:class" of the `TaskKind` that trains it
+    example    a command that uses the model, with {run} for its folder
+    reads_folders   whether a folder means more than the files in it
+    options    those of `TrainOptions` that not every task has, and this one has
+    defaults   of options, where they differ from those of `TrainOptions`
+    given      further defaults that follow from an option's value: {("tie", True): {"embedding": 256}}
+    """
+
+    name: str
+    title: str
+    network: str
+    trainer: str
+    example: str
+    reads_folders: bool = False
+    options: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[tuple[str, Any], Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def network_kind(self) -> Any:
+        """The network's class; imports torch."""
+        return _load(self.network)
+
+    @property
+    def kind(self) -> Any:
+        """The `TaskKind` that reads data, makes the network and trains it; imports torch."""
+        return _load(self.trainer)()
+
+    def filled(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Options that were given, over this task's defaults."""
+        values = {**self.defaults, **given}
+        for (name, value), more in self.given.items():
+            if values.get(name) == value:
+                values = {**self.defaults, **more, **given}
+        return {**values, "task": self.name}
+
+
+def _load(path: str) -> Any:
+    module, name = path.split(":")
+    return getattr(import_module(module), name)
+
+
+TASKS: dict[str, TaskFacts] = {
+    facts.name: facts
+    for facts in (
+        TaskFacts(
+            name="lm",
+            title="a language model",
+            network="elman.models.language:LanguageModel",
+            trainer="elman.models.language_task:LanguageKind",
+            example="elman generate {run} --prompt 'The '",
+            options=("tie", "batch", "bptt"),
+        ),
+        TaskFacts(
+            name="classify",
+            title="a classifier of texts",
+            network="elman.models.classification:ClassificationModel",
+            trainer="elman.models.classification_task:ClassificationKind",
+            example="echo 'a text' | elman predict {run}",
+            reads_folders=True,
+            options=(
+                "text", "label", "test_fraction", "strict", "normalisation", "lowercase", "minimum_count",
+                "bidirectional", "pooling", "batch_tokens", "smoothing", "word_dropout",
+            ),
+            defaults={
+                "tokenizer": "word",
+                "normalisation": "nfc",
+                "hidden": 128,
+                "dropout": 0.5,
+                "validations": 20,
+                "patience": 0,
+            },
+        ),
+        TaskFacts(
+            name="translate",
+            title="a translator",
+            network="elman.models.translation:TranslationModel",
+            trainer="elman.models.translation_task:TranslationKind",
+            example="echo 'a text' | elman predict {run}",
+            reads_folders=True,
+            options=(
+                "source", "target", "test_fraction", "strict", "normalisation", "lowercase",
+                "attention", "tie", "share", "beam", "alpha", "batch_tokens", "smoothing",
+            ),
+            defaults={
+                "tokenizer": "bpe",
+                "vocabulary": 6000,
+                "normalisation": "nfc",
+                "hidden": 256,
+                "embedding": 256,
+                "dropout": 0.3,
+                "tie": True,
+                "smoothing": 0.1,
+                "lr": 2e-3,
+                "weight_decay": 0.01,
+            },
+        ),
+    )
+}  # fmt: skip
+
+
+def task_named(name: str) -> TaskFacts:
+    """The task called `name`. Raises `OptionError`, with those that are like it, if there is none."""
+    if name not in TASKS:
+        raise OptionError(f"--task {name!r} is not known: {choices(name, AUTO, *TASKS)}")
+    return TASKS[name]
+
+
+def tasks_with(option: str) -> tuple[str, ...]:
+    """The tasks that have this option; empty if all of them do."""
+    return tuple(name for name, facts in TASKS.items() if option in facts.options)
