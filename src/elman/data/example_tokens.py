@@ -24,7 +24,7 @@ _NORMALISERS = {"nfc": normalizers.NFC, "nfkc": normalizers.NFKC}
 # Scripts written without spaces between words, whose characters are words to a network that has no dictionary.
 _ALONE = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]\p{M}*"
 _WORD = rf"{_ALONE}|(?:(?!{_ALONE})[\p{{L}}\p{{N}}\p{{M}}_])+(?:['’](?:(?!{_ALONE})[\p{{L}}\p{{N}}\p{{M}}_])+)*|\S"
-_CLUSTER = r"\X"
+CLUSTER = r"\X"
 
 
 def fit_examples(
@@ -54,7 +54,7 @@ def fit_examples(
         return fitted
     if kind not in ("word", "char"):
         raise OptionError(f"tokenizer={kind!r} is not known: choose from word, char, byte, bpe.")
-    pattern = Regex(_WORD if kind == "word" else _CLUSTER)
+    pattern = Regex(_WORD if kind == "word" else CLUSTER)
     splitter = pre_tokenizers.Split(pattern, "removed" if kind == "word" else "isolated", invert=kind == "word")
     counts = Counter(piece for text in texts for piece, _ in splitter.pre_tokenize_str(normaliser.normalize_str(text)))
     for special in (START, UNKNOWN):

@@ -1,4 +1,4 @@
-"""A linear-chain conditional random field: the distribution of a whole sequence of tags, given a score for each tag of each step.
+"""A linear-chain conditional random field: how probable a sequence of tags is as a whole, given scores for each step.
 
     score(y | x)  = start[y_1] + Σ_t x_t[y_t] + Σ_{t>1} transitions[y_{t-1}, y_t] + end[y_n]
     log P(y | x)  = score(y | x) - log Z(x),      Z(x) = Σ over all sequences y of exp score(y | x)
@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from elman.axes import Bool, Float, Int, Tensor
+from elman.axes import Float, Int, Tensor
 from elman.cells import check_size
 from elman.engines.padding import valid_steps
 from elman.errors import OptionError, ShapeError
@@ -38,6 +38,10 @@ class ConditionalRandomField(nn.Module):
     Initialiser: zero, so that the field is at first a softmax at each step. Raises `OptionError` for masks of another shape,
     or under which there is a length without any sequence.
     """
+
+    forbidden_transitions: Tensor
+    forbidden_starts: Tensor
+    forbidden_ends: Tensor
 
     def __init__(
         self,
@@ -72,7 +76,9 @@ class ConditionalRandomField(nn.Module):
         """
         emissions_TBV, lengths_B = self._read(emissions_TBV, lengths_B)
         if tags_TB.shape != emissions_TBV.shape[:2]:
-            raise ShapeError(f"tags {tuple(tags_TB.shape)} must be (T, B), as of emissions {tuple(emissions_TBV.shape)}.")
+            raise ShapeError(
+                f"tags {tuple(tags_TB.shape)} must be (T, B), as of emissions {tuple(emissions_TBV.shape)}."
+            )
         if not len(emissions_TBV):
             return emissions_TBV.sum((0, 2))
         transitions_VV, start_V, end_V = self._scores()
@@ -87,9 +93,7 @@ class ConditionalRandomField(nn.Module):
         return score_B - log_z_B
 
     @torch.no_grad()
-    def marginals(
-        self, emissions_TBV: Float[Tensor, "T B V"], lengths_B: Int[Tensor, "B"]
-    ) -> Float[Tensor, "T B V"]:
+    def marginals(self, emissions_TBV: Float[Tensor, "T B V"], lengths_B: Int[Tensor, "B"]) -> Float[Tensor, "T B V"]:
         """P(the tag of step t is v | emissions), over all sequences; zero beyond a row's length."""
         emissions_TBV, lengths_B = self._read(emissions_TBV, lengths_B)
         if not len(emissions_TBV):
@@ -101,8 +105,10 @@ class ConditionalRandomField(nn.Module):
     def viterbi(
         self, emissions_TBV: Float[Tensor, "T B V"], lengths_B: Int[Tensor, "B"]
     ) -> tuple[Int[Tensor, "T B"], Float[Tensor, "B"]]:
-        """The sequence of the highest score of each row, and that score; tags are 0 beyond a row's length, and so is the score
-        of a row of length 0. Of sequences equally good the lowest numbers win, from the last step on."""
+        """The sequence of the highest score of each row, and that score.
+
+        Tags are 0 beyond a row's length, and so is the score of a row of length 0.
+        """
         emissions_TBV, lengths_B = self._read(emissions_TBV, lengths_B)
         steps, batch, tags = emissions_TBV.shape
         if not steps:
@@ -141,7 +147,9 @@ class ConditionalRandomField(nn.Module):
     def _read(self, emissions_TBV: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
         """Emissions in the parameters' dtype with zeros beyond each row's length; lengths on their device."""
         if emissions_TBV.dim() != 3 or emissions_TBV.shape[2] != len(self.start):
-            raise ShapeError(f"emissions {tuple(emissions_TBV.shape)} must be (T, B, V) with V = {len(self.start)} tags.")
+            raise ShapeError(
+                f"emissions {tuple(emissions_TBV.shape)} must be (T, B, V) with V = {len(self.start)} tags."
+            )
         steps, batch, _ = emissions_TBV.shape
         lengths_B = lengths_B.to(emissions_TBV.device).long()
         if lengths_B.shape != (batch,) or (lengths_B < 0).any() or (lengths_B > steps).any():
@@ -153,12 +161,12 @@ class ConditionalRandomField(nn.Module):
 class _LogZ(torch.autograd.Function):
     """log Z (B), and P(tag of step t is v), both by one run of the two recursions side by side.
 
-        forwards    a_1 = start + x_1,   a_t[v] = x_t[v] + log Σ_u exp(a_{t-1}[u] + transitions[u, v])
-        backwards   b_n = end + x_n,     b_t[u] = x_t[u] + log Σ_v exp(b_{t+1}[v] + transitions[u, v])
+    forwards    a_1 = start + x_1,   a_t[v] = x_t[v] + log Σ_u exp(a_{t-1}[u] + transitions[u, v])
+    backwards   b_n = end + x_n,     b_t[u] = x_t[u] + log Σ_v exp(b_{t+1}[v] + transitions[u, v])
 
-        log Z = log Σ_v exp(a_n[v] + end[v])
-        P(y_t = v) = exp(a_t[v] + b_t[v] - x_t[v] - log Z)
-        P(y_{t-1} = u, y_t = v) = exp(a_{t-1}[u] + transitions[u, v] + b_t[v] - log Z)
+    log Z = log Σ_v exp(a_n[v] + end[v])
+    P(y_t = v) = exp(a_t[v] + b_t[v] - x_t[v] - log Z)
+    P(y_{t-1} = u, y_t = v) = exp(a_{t-1}[u] + transitions[u, v] + b_t[v] - log Z)
     """
 
     @staticmethod

@@ -100,6 +100,14 @@ class TrainOptions:
     beam: int = _option(5, "Beginnings that the search for a translation keeps; 1 is greedy.", group="Network")
     alpha: float = _option(1.0, "How much longer translations are preferred; 0 for not at all.", group="Network")
 
+    character_embedding: int = _option(32, "Size of the embedding of a word's characters.", group="Network")
+    character_hidden: int = _option(
+        64, "Hidden units of the layer over a word's characters, in each direction.", group="Network"
+    )
+    crf: bool = _option(
+        True, "Score tags by what may follow what, a conditional random field; else each by itself.", group="Network"
+    )
+
     minutes: float | None = _option(None, "Train for so many minutes (10 if no budget is given).")
     epochs: float | None = _option(None, "Train for so many passes over the data.")
     steps: int | None = _option(None, "Train for so many updates.")
@@ -135,6 +143,8 @@ class TrainOptions:
             "hidden",
             "layers",
             "embedding",
+            "character_embedding",
+            "character_hidden",
             "batch",
             "batch_tokens",
             "bptt",

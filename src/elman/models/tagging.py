@@ -1,167 +1,65 @@
-"""A tagger: a tag for each word of a sentence, from the words and their characters.
+"""A tagger that speaks words: sentences in, a tag for each word out. The network is `elman.models.tagger`."""
 
-    input layer      e_t = [E[word_t], C(characters of word_t)]      with word dropout: a word is read as UNKNOWN
-                     C: the last states of recurrent layers over the characters' embeddings, forwards and backwards
-    recurrent layers h_t = [forwards_t, backwards_t](e_1 … e_n)      dropout before, between and after them
-    output layer     x_t = V h_t + c
-                     "crf":     P(tags | sentence) by a linear-chain conditional random field over x: `elman.layers.crf`
-                     "softmax": P(tag_t | sentence) = softmax(x_t), each step by itself
-
-(Lample et al., arXiv 1603.01360.)
-"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, get_args
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn.functional import cross_entropy
 
-from elman.axes import Float, Int, Tensor
-from elman.cells import as_text, read_cell_options
-from elman.data.vocabulary import UNKNOWN_ID, Vocabulary
-from elman.data.words import WordBatch, WordReader
+from elman.axes import Tensor
+from elman.data.bad_rows import BadRows
+from elman.data.buckets import in_order
+from elman.data.conll import read_sentences
+from elman.data.examples import Sentence
+from elman.data.tag_schemes import Scheme, keep_valid
+from elman.data.text import Source
+from elman.data.vocabulary import Vocabulary
+from elman.data.words import WordBatch, WordReader, side_by_side
 from elman.engines import Engine
-from elman.engines.padding import valid_steps
-from elman.errors import OptionError, choices
-from elman.layers import draw_mask, dropout, layers_of, read_layer_options
-from elman.layers.crf import ConditionalRandomField
+from elman.errors import DataError, ModelFolderError, OptionError
+from elman.files import write_atomically
+from elman.models.folder import CONFIG, build, entry, existing, read_network_config
+from elman.models.tagger import Tagger, TaggingConfig
+from elman.models.tagging_scores import TaggingScores, score_tags
 
-OUTPUTS = ("crf", "softmax")
+VOCABULARIES = "vocabularies.json"
+# Words of a batch when nothing is learnt, and sentences that are answered together.
+_WORDS, _AT_ONCE = 1 << 12, 64
 
 
-@dataclass(frozen=True)
-class TaggingConfig:
-    """A tagger's sizes and options: what `config.json` holds under "network".
+class Tagging(NamedTuple):
+    """The words of a sentence, their tags, and how probable each of these is, whatever its neighbours are."""
 
-    hidden, layers       units of each direction, and how many layers
-    character_hidden     units of each direction of the one layer over characters
-    word_dropout         in training, the probability that a word is read as UNKNOWN (its characters are read all the same)
-    output               "crf" or "softmax"
+    words: list[str]
+    tags: list[str]
+    probabilities: list[float]
 
-    `cell_options` are those of the cell, `layer_options` those of the layers around it; they hold for the layer over
-    characters too, apart from what connects layers. Raises `OptionError` for a cell, an option or a value that isn't known.
+
+class TaggingModel(Tagger):
+    """A tagger with what its numbers mean.
+
+    reader       how words become numbers
+    labels       what the tags are called
+    scheme       by which rules they mark entities: `elman.data.tag_schemes`
+    usual_tags   the most frequent tag of each word of the vocabulary, a number each: the baseline
     """
 
-    words: int
-    characters: int
-    labels: int
-    cell: str = "lstm"
-    hidden: int = 192
-    layers: int = 2
-    embedding: int = 128
-    character_embedding: int = 32
-    character_hidden: int = 64
-    dropout: float = 0.4
-    word_dropout: float = 0.1
-    output: str = "crf"
-    cell_options: dict[str, Any] = field(default_factory=dict)
-    layer_options: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.output not in OUTPUTS:
-            raise OptionError(f"output={self.output!r} is not known: {choices(self.output, *OUTPUTS)}")
-        for name in ("dropout", "word_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise OptionError(f"{name}={getattr(self, name)} must be at least 0 and less than 1.")
-        object.__setattr__(self, "cell_options", read_cell_options(self.cell, self.cell_options))
-        object.__setattr__(self, "layer_options", read_layer_options(self.layer_options))
-
-    @property
-    def recurrent_in_words(self) -> str:
-        """The recurrent layers in a few words: how many of which cell and size, and with which options."""
-        options = [f"{name}={as_text(value)}" for name, value in {**self.cell_options, **self.layer_options}.items()]
-        with_options = f" with {', '.join(options)}" if options else ""
-        return f"{self.layers} x {self.cell} of {self.hidden}, both ways{with_options}"
-
-
-class TaggingModel(nn.Module):
-    """A batch of words in, emissions (T, B, V) out: a score for each label of each word.
-
-    `reader` is how words become numbers, `labels` what the numbers of tags mean; `tag` speaks text.
-    forbidden   masks of the conditional random field, by the names of its arguments: tags that can't follow each other
-
-    Initialiser: recurrent layers as their cell says; embeddings of words N(0, 0.1²) and of characters N(0, 1), output
-    layer as `torch.nn.Linear`.
-    """
+    task: ClassVar[str] = "tag"
 
     def __init__(
         self,
         config: TaggingConfig,
         reader: WordReader,
-        labels: Vocabulary,
+        labels: Sequence[str],
+        scheme: Scheme,
+        usual_tags: np.ndarray,
         engine: Engine | str = Engine.AUTO,
-        forbidden: dict[str, np.ndarray] | None = None,
     ) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config, list(labels), scheme, engine)
         self.reader = reader
-        self.labels = labels
-        options = {"bidirectional": True, "engine": engine, **config.cell_options, **config.layer_options}
-        # One layer has no other that it could be connected to.
-        alone = {name: value for name, value in options.items() if name != "connections"}
-        self.embedding = nn.Embedding(config.words, config.embedding)
-        self.character_embedding = nn.Embedding(config.characters, config.character_embedding)
-        self.spelling = layers_of(config.cell, config.character_embedding, config.character_hidden, **alone)
-        self.recurrent = layers_of(
-            config.cell,
-            config.embedding + self.spelling.output_size,
-            config.hidden,
-            num_layers=config.layers,
-            dropout=config.dropout if config.layers > 1 else 0.0,
-            **options,
-        )
-        self.output = nn.Linear(self.recurrent.output_size, config.labels)
-        self.crf = ConditionalRandomField(config.labels, **(forbidden or {})) if config.output == "crf" else None
-        nn.init.normal_(self.embedding.weight, std=0.1)
-
-    def forward(self, batch: WordBatch) -> Float[Tensor, "T B V"]:
-        words_TB = batch.words_TB
-        if self.training and self.config.word_dropout:
-            like = self.embedding.weight
-            words_TB = torch.where(draw_mask(words_TB.shape, self.config.word_dropout, like) == 0, UNKNOWN_ID, words_TB)
-        spelt_UH = self._spell(batch.characters_CU, batch.character_lengths_U)
-        e_TBD = torch.cat([self.embedding(words_TB), spelt_UH[batch.distinct_TB]], dim=-1)
-        h_TBH, _ = self.recurrent(self._drop(e_TBD), lengths=batch.lengths_B)
-        return self.output(self._drop(h_TBH))
-
-    def _spell(self, characters_CU: Int[Tensor, "C U"], lengths_U: Int[Tensor, "U"]) -> Float[Tensor, "U H"]:
-        """What the layer over characters says of each distinct word at its end, forwards, and at its beginning, backwards."""
-        y_CUH, _ = self.spelling(self.character_embedding(characters_CU), lengths=lengths_U)
-        half = y_CUH.shape[-1] // 2
-        ends_UH = y_CUH[(lengths_U - 1).clamp_min(0), torch.arange(len(lengths_U), device=lengths_U.device), :half]
-        return torch.cat([ends_UH, y_CUH[0, :, half:]], dim=-1)
-
-    def _drop(self, x_TBD: Tensor) -> Tensor:
-        locked = bool(self.config.layer_options.get("locked_dropout", False))
-        return dropout(x_TBD, self.config.dropout, self.training, locked=locked)
-
-    def loss(self, batch: WordBatch, tags_TB: Int[Tensor, "T B"]) -> Float[Tensor, ""]:
-        """The mean over words of -log P(tags | sentence), in nats."""
-        emissions_TBV = self(batch)
-        if self.crf is not None:
-            return -self.crf.log_likelihood(emissions_TBV, tags_TB, batch.lengths_B).sum() / batch.lengths_B.sum()
-        valid_TB = valid_steps(len(tags_TB), batch.lengths_B)
-        return cross_entropy(emissions_TBV[valid_TB].float(), tags_TB[valid_TB])
-
-    @torch.no_grad()
-    def decode(self, emissions_TBV: Float[Tensor, "T B V"], lengths_B: Int[Tensor, "B"]) -> Int[Tensor, "T B"]:
-        """The most probable tags of each sentence, together ("crf") or one by one; 0 beyond its length."""
-        if self.crf is not None:
-            return self.crf.viterbi(emissions_TBV, lengths_B)[0]
-        return torch.where(valid_steps(len(emissions_TBV), lengths_B), emissions_TBV.argmax(-1), 0)
-
-    @torch.no_grad()
-    def marginals(
-        self, emissions_TBV: Float[Tensor, "T B V"], lengths_B: Int[Tensor, "B"]
-    ) -> Float[Tensor, "T B V"]:
-        """The probability of each tag for each word; 0 beyond a sentence's length."""
-        if self.crf is not None:
-            return self.crf.marginals(emissions_TBV, lengths_B)
-        valid_TB1 = valid_steps(len(emissions_TBV), lengths_B).unsqueeze(-1)
-        return torch.where(valid_TB1, emissions_TBV.float().softmax(-1), 0)
+        self.usual_tags = usual_tags
 
     @property
     def parameter_count(self) -> int:
@@ -171,3 +69,188 @@ class TaggingModel(nn.Module):
     @property
     def device(self) -> torch.device:
         return self.embedding.weight.device
+
+    def predict(self, sentences: Iterable[Sequence[str]]) -> Iterator[Tagging]:
+        """The tags of each sentence, a sequence of words, in order; they are read as they are asked for, a few at a time."""
+        batch: list[Sequence[str]] = []
+        for sentence in sentences:
+            batch.append(sentence)
+            if len(batch) == _AT_ONCE:
+                yield from self.predict_batch(batch)
+                batch = []
+        yield from self.predict_batch(batch)
+
+    def predict_batch(self, sentences: Sequence[Sequence[str]]) -> list[Tagging]:
+        """The tags of each of these sentences."""
+        found = [Tagging(list(words), [], []) for words in sentences]
+        for places, batch, emissions_TBV in self._emissions(sentences):
+            tags_TB = self.decode(emissions_TBV, batch.lengths_B)
+            marginals_TBV = self.marginals(emissions_TBV, batch.lengths_B)
+            probabilities_TB = marginals_TBV.gather(2, tags_TB.unsqueeze(-1)).squeeze(-1)
+            for column, place in enumerate(places):
+                length = len(sentences[place])
+                found[place].tags.extend(self.labels[tag] for tag in tags_TB[:length, column].tolist())
+                found[place].probabilities.extend(probabilities_TB[:length, column].tolist())
+        return found
+
+    @torch.no_grad()
+    def _emissions(self, sentences: Sequence[Sequence[str]]) -> Iterator[tuple[list[int], WordBatch, Tensor]]:
+        """Which sentences, as a batch, and what the network says of them; empty ones are left out. Dropout doesn't act."""
+        there = [place for place, words in enumerate(sentences) if words]
+        was_training = self.training
+        self.eval()
+        try:
+            for order in in_order([len(sentences[place]) for place in there], _WORDS):
+                places = [there[number] for number in order]
+                batch = self.reader.read([sentences[place] for place in places]).to(self.device)
+                yield places, batch, self(batch)
+        finally:
+            self.train(was_training)
+
+    def answer(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """What `elman predict` says of each text, a sentence."""
+        return [
+            {"text": text, **found._asdict()}
+            for text, found in zip(texts, self.predict_batch([self.split(text) for text in texts]), strict=True)
+        ]
+
+    def split(self, text: str) -> list[str]:
+        """The words of a text: what stands between white space.
+
+        If the vocabulary doesn't have one that begins or ends with punctuation ("end."), but does have that ("."), they are
+        taken apart.
+        """
+        words: list[str] = []
+        for piece in text.split():
+            first = next((place for place, sign in enumerate(piece) if sign.isalnum()), 0)
+            last = next((place for place, sign in enumerate(reversed(piece)) if sign.isalnum()), 0)
+            before, middle, after = piece[:first], piece[first : len(piece) - last], piece[len(piece) - last :]
+            apart = not self.reader.knows(piece) and all(map(self.reader.knows, before + after))
+            words += [*before, middle, *after] if apart else [piece]
+        return words
+
+    def evaluate(
+        self,
+        data: Source | Sequence[Source],
+        encoding: str = "utf-8",
+        *,
+        text: str | None = None,
+        label: str | None = None,
+        strict: bool = False,
+        watch: Callable[[float], None] | None = None,
+    ) -> TaggingScores:
+        """Scores on tagged sentences. Raises `DataError` for what can't be read, and for a tag that the model doesn't know."""
+        bad = BadRows(strict)
+        sources = [data] if isinstance(data, Source) else list(data)
+        found = read_sentences(sources, text=text, label=label, encoding=encoding, bad=bad)
+        return self.score(keep_valid(found.items, self.scheme, bad), watch)
+
+    @torch.no_grad()
+    def score(self, sentences: Sequence[Sentence], watch: Callable[[float], None] | None = None) -> TaggingScores:
+        """Scores on sentences. Raises `DataError` for a tag that the model doesn't know."""
+        gold = numbered(sentences, self.labels)
+        predicted, usual = list(gold), list(gold)
+        log_likelihood, done = 0.0, 0
+        for places, batch, emissions_TBV in self._emissions([sentence.words for sentence in sentences]):
+            tags_TB = side_by_side([gold[place] for place in places])[0].to(self.device)
+            log_likelihood += float(self.log_likelihood(emissions_TBV, tags_TB, batch.lengths_B).double().sum())
+            guesses_TB = self.decode(emissions_TBV, batch.lengths_B).cpu().numpy()
+            usual_TB = self.usual_tags[batch.words_TB.cpu().numpy()]
+            for column, place in enumerate(places):
+                length = len(gold[place])
+                predicted[place], usual[place] = guesses_TB[:length, column], usual_TB[:length, column]
+            done += len(places)
+            if watch is not None:
+                watch(done / len(sentences))
+        loss_nats = -log_likelihood / max(sum(map(len, gold)), 1)
+        return score_tags(gold, predicted, usual, loss_nats, self.labels, self.scheme)
+
+    @classmethod
+    def from_folder(cls, folder: Path, config: dict[str, Any], engine: Engine | str = Engine.AUTO) -> "TaggingModel":
+        """The network that a folder describes, without its weights. Raises `ModelFolderError`."""
+        network = read_network_config(folder, TaggingConfig, config["network"])
+        labels = entry(folder, config, "labels", list)
+        scheme: Any = entry(folder, config, "scheme", str)
+        reader, usual = _read_vocabularies(existing(folder, VOCABULARIES), config)
+        if scheme not in get_args(Scheme):
+            raise ModelFolderError(f"{folder / CONFIG} is damaged: there is no scheme {scheme!r} of tags.")
+        told = network.words, network.characters, network.classes
+        fits = usual.shape == (network.words,) and ((usual >= 0) & (usual < len(labels))).all()
+        if told != (len(reader.words), len(reader.characters), len(labels)) or not fits:
+            raise ModelFolderError(
+                f"{folder / VOCABULARIES} and the labels in {CONFIG} are of other sizes than 'network' says: they belong to "
+                "different models."
+            )
+        return build(folder, lambda: cls(network, reader, labels, scheme, usual, engine))
+
+    def save_vocabularies(self, folder: Path) -> dict[str, Any]:
+        """Write `vocabularies.json`; gives what `config.json` says of how words are read, and the tags."""
+        written = {
+            "words": self.reader.words.to_list(),
+            "characters": self.reader.characters.to_list(),
+            "usual_tags": self.usual_tags.tolist(),
+        }
+        write_atomically(folder / VOCABULARIES, json.dumps(written, ensure_ascii=False) + "\n")
+        reader = {"normalisation": self.reader.normalisation, "lowercase": self.reader.lowercase}
+        return {**reader, "labels": self.labels, "scheme": self.scheme}
+
+    def description(self) -> dict[str, str]:
+        """The parts of the network in words."""
+        config = self.config
+        shown = ", ".join(self.labels[:10]) + (", …" if len(self.labels) > 10 else "")
+        characters = f"{config.cell} of {config.character_hidden}, both ways, over {config.characters:,} characters"
+        return {
+            "tags": f"{len(self.labels)}, {self.scheme}: {shown}",
+            "input layer": f"embedding of {config.embedding} for {config.words:,} words, {characters}",
+            "recurrent": config.recurrent_in_words,
+            "output layer": "conditional random field" if config.crf else "softmax",
+            "dropout": f"{config.dropout:g}, of words {config.word_dropout:g}",
+        }
+
+    @staticmethod
+    def headline(scores: dict[str, float]) -> str:
+        """Scores as a person reads them."""
+        entities = ""
+        if "entity_f1" in scores:
+            entities = f"F1 of entities {scores['entity_f1']:.2%} (baseline {scores['baseline_entity_f1']:.2%}), "
+        return (
+            f"{entities}accuracy {scores['accuracy']:.2%} (most frequent tag of a word {scores['baseline_accuracy']:.2%}), "
+            f"{scores['loss_nats']:.4f} nats a word over {scores['tokens']:,} words"
+        )
+
+    def loss_in_words(self, loss_nats: float) -> str:  # noqa: ARG002
+        """Nothing: the loss is all that there is to say."""
+        return ""
+
+    @staticmethod
+    def selection(scores: dict[str, float]) -> float:
+        """The weights of the highest F1 of entities, or accuracy, are kept; of those equal in it, those of the lowest loss."""
+        return -scores.get("entity_f1", scores["accuracy"]) + 1e-6 * min(scores["loss_nats"], 1e3)
+
+
+def _read_vocabularies(path: Path, config: dict[str, Any]) -> tuple[WordReader, np.ndarray]:
+    """Raises `ModelFolderError` for what `save_vocabularies` didn't write."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        words, characters = (Vocabulary.from_list(found[name]) for name in ("words", "characters"))
+        usual = np.array(found["usual_tags"], np.int64)
+        return WordReader(words, characters, config["normalisation"], config["lowercase"]), usual
+    except (OSError, ValueError, TypeError, KeyError, DataError, OptionError) as error:
+        raise ModelFolderError(f"{path} is damaged: {error}.") from error
+
+
+def numbered(sentences: Sequence[Sentence], labels: Sequence[str]) -> list[np.ndarray]:
+    """The tags of each sentence as places among the labels, int64. Raises `DataError` for one that isn't there."""
+    places = {label: place for place, label in enumerate(labels)}
+    rows = []
+    for sentence in sentences:
+        tags = sentence.tags or ()
+        unknown = next(((word, tag) for word, tag in zip(sentence.words, tags, strict=True) if tag not in places), None)
+        if unknown is not None:
+            shown = ", ".join(labels[:20]) + (", …" if len(labels) > 20 else "")
+            raise DataError(
+                f"{sentence.where}: the tag {unknown[1]!r} of the word {unknown[0]!r} is not among those of the training "
+                f"part ({shown}): correct it, or train with sentences that have it."
+            )
+        rows.append(np.array([places[tag] for tag in tags], dtype=np.int64))
+    return rows

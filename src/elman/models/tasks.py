@@ -93,6 +93,28 @@ TASKS: dict[str, TaskFacts] = {
             },
         ),
         TaskFacts(
+            name="tag",
+            title="a tagger of words",
+            network="elman.models.tagging:TaggingModel",
+            trainer="elman.models.tagging_task:TaggingKind",
+            example="echo 'A text .' | elman predict {run}",
+            reads_folders=True,
+            options=(
+                "text", "label", "test_fraction", "strict", "normalisation", "lowercase", "minimum_count",
+                "bidirectional", "character_embedding", "character_hidden", "crf", "batch_tokens", "word_dropout",
+            ),
+            defaults={
+                "normalisation": "nfc",
+                "hidden": 192,
+                "layers": 2,
+                "dropout": 0.4,
+                "word_dropout": 0.1,
+                "weight_decay": 0.01,
+                "averaging": 0.995,
+                "patience": 0,
+            },
+        ),
+        TaskFacts(
             name="translate",
             title="a translator",
             network="elman.models.translation:TranslationModel",
