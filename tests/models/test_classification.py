@@ -24,7 +24,7 @@ def make_model(**sizes: Any) -> ClassificationModel:
     torch.manual_seed(0)
     tokenizer = fit_examples("word", TEXTS)
     config = ClassificationConfig(len(tokenizer), 3, **{"hidden": 6, "embedding": 5, **sizes})
-    return ClassificationModel(config, tokenizer, ["no", "perhaps", "yes"]).double().eval()
+    return ClassificationModel(config, tokenizer, ["no", "perhaps", "yes"], "yes").double().eval()
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
@@ -81,7 +81,7 @@ def test_a_folder_whose_labels_do_not_fit_is_an_error(tmp_path: Path) -> None:
 
 def test_scores_are_those_of_their_definitions() -> None:
     log_probabilities = np.log([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.6, 0.3, 0.1], [0.2, 0.2, 0.6]])
-    scores = score_classes(np.array([0, 1, 1, 1]), log_probabilities, ["a", "b", "c"])
+    scores = score_classes(np.array([0, 1, 1, 1]), log_probabilities, ["a", "b", "c"], "b")
     assert scores.confusion.tolist() == [[1, 0, 0], [1, 1, 1], [0, 0, 0]]
     # F1 of a: 2/(2+1), of b: 2/(2+2), of c, predicted once but never there: 0.
     assert scores.macro_f1 == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)

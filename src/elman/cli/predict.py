@@ -50,7 +50,9 @@ def predict(
         )
     with whole_output("the answers"):
         write = _WRITERS[to]()
-        for batch in in_batches(read_inputs(data, column=text, encoding=encoding), _AT_ONCE):
+        # A task may have inputs of its own kind; most read a text a line.
+        read = getattr(network, "read_inputs", read_inputs)
+        for batch in in_batches(read(data, column=text, encoding=encoding), _AT_ONCE):
             for answer in network.answer([line for _, line in batch]):
                 write(answer)
             sys.stdout.flush()
@@ -61,7 +63,7 @@ _AT_ONCE = 64
 
 def _table() -> Any:
     def write(answer: dict[str, Any]) -> None:
-        shown = [f"{value:.4f}" if isinstance(value, float) else str(value) for value in _flat(answer, nested=False)]
+        shown = [_short(value) for value in _flat(answer, nested=False)]
         typer.echo("\t".join([*shown[1:], shown[0]]))
 
     return write
@@ -90,7 +92,11 @@ def _flat(answer: dict[str, Any], nested: bool) -> Iterator[Any]:
         if isinstance(value, dict):
             yield from value.values() if nested else ()
         else:
-            yield " ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+            yield " ".join(map(_short, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _names(answer: dict[str, Any]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from elman.data.table import as_text, json_objects
 from elman.data.text import STANDARD_INPUT, Document, Source, find_files, name_of
 from elman.errors import DataError
 
+CONLL_SUFFIXES = (".conllu", ".conll", ".iob", ".iob2", ".bio")
 # The columns of CoNLL-U, in order: https://universaldependencies.org/format.html
 UNIVERSAL = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 WORD_KEYS = ("words", "tokens", "forms")

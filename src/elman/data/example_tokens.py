@@ -1,5 +1,6 @@
 """Tokens of short texts that are read as a whole: words, characters or subwords.
 
+    auto    characters for texts of a word or two (names, codes), else words
     word    runs of letters, digits and marks (don't is one; Chinese, Japanese or Thai is taken character by character), and
             every other visible character by itself
     char    what a reader calls a character: an extended grapheme cluster (Unicode Standard Annex 29), so that an emoji of
@@ -24,7 +25,9 @@ _NORMALISERS = {"nfc": normalizers.NFC, "nfkc": normalizers.NFKC}
 # Scripts written without spaces between words, whose characters are words to a network that has no dictionary.
 _ALONE = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]\p{M}*"
 _WORD = rf"{_ALONE}|(?:(?!{_ALONE})[\p{{L}}\p{{N}}\p{{M}}_])+(?:['’](?:(?!{_ALONE})[\p{{L}}\p{{N}}\p{{M}}_])+)*|\S"
-CLUSTER = r"\X"
+_CLUSTER = r"\X"
+# Words of a text on average, up to which it is read character by character.
+_FEW_WORDS = 2
 
 
 def fit_examples(
@@ -45,6 +48,8 @@ def fit_examples(
     """
     if normalisation not in NORMALISATIONS:
         raise OptionError(f"normalisation={normalisation!r} is not known: choose from {', '.join(NORMALISATIONS)}.")
+    if kind == "auto":
+        kind = _suited(texts)
     steps = [_NORMALISERS[normalisation]()] if normalisation != "none" else []
     normaliser = normalizers.Sequence([*steps, *([normalizers.Lowercase()] if lowercase else [])])
     if kind in ("byte", "bpe"):
@@ -54,7 +59,7 @@ def fit_examples(
         return fitted
     if kind not in ("word", "char"):
         raise OptionError(f"tokenizer={kind!r} is not known: choose from word, char, byte, bpe.")
-    pattern = Regex(_WORD if kind == "word" else CLUSTER)
+    pattern = Regex(_WORD if kind == "word" else _CLUSTER)
     splitter = pre_tokenizers.Split(pattern, "removed" if kind == "word" else "isolated", invert=kind == "word")
     counts = Counter(piece for text in texts for piece, _ in splitter.pre_tokenize_str(normaliser.normalize_str(text)))
     for special in (START, UNKNOWN):
@@ -68,3 +73,9 @@ def fit_examples(
     fitted = TextTokenizer(kind, rules)
     fitted.normalise_by(normaliser)
     return fitted
+
+
+def _suited(texts: Sequence[str]) -> str:
+    """Texts that are hardly more than a word each have to be spelt."""
+    words = sum(len(text.split()) for text in texts)
+    return "char" if words <= _FEW_WORDS * len(texts) else "word"

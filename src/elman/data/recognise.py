@@ -7,14 +7,13 @@ from pathlib import Path
 from elman.data.bad_rows import BadRows
 from elman.data.classes import class_folders
 from elman.data.columns import known_column, longest_column, steadiest_column
-from elman.data.conll import TAG_KEYS, WORD_KEYS, conll_format
+from elman.data.conll import CONLL_SUFFIXES, TAG_KEYS, WORD_KEYS, conll_format
 from elman.data.delimited import LABEL_NAMES, TARGET_NAMES, TEXT_NAMES, is_number
 from elman.data.lines import Line, read_lines
 from elman.data.parallel import are_two_texts
 from elman.data.table import SAMPLE, Table, read_table, table_format
 from elman.data.text import STANDARD_INPUT, Document, Source, find_files, name_of
 
-_CONLL_SUFFIXES = (".conllu", ".conll", ".iob", ".iob2", ".bio")
 _FIRST = 200
 
 
@@ -30,7 +29,7 @@ def recognise(sources: Sequence[Source], encoding: str = "utf-8") -> tuple[str, 
     files = [
         file for source in sources for file in ([source] if isinstance(source, Document) else find_files(Path(source)))
     ]
-    tabular = next((file for file in files if Path(name_of(file)).suffix.lower() in _CONLL_SUFFIXES), files[0])
+    tabular = next((file for file in files if Path(name_of(file)).suffix.lower() in CONLL_SUFFIXES), files[0])
     if task := _by_content(tabular, encoding):
         return task
     folders = [Path(str(source)) for source in sources if not isinstance(source, Document) and Path(source).is_dir()]
@@ -60,7 +59,7 @@ def recognise(sources: Sequence[Source], encoding: str = "utf-8") -> tuple[str, 
 
 def _by_content(file: Source, encoding: str) -> tuple[str, str] | None:
     name = name_of(file)
-    if Path(name).suffix.lower() in _CONLL_SUFFIXES:
+    if Path(name).suffix.lower() in CONLL_SUFFIXES:
         return "tag", f"{name} holds words and tags in CoNLL's columns."
     kind = table_format(file, encoding)
     if kind is None:

@@ -10,7 +10,7 @@ plain    a tag a word, like parts of speech: no entities
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from elman.data.examples import Sentence
 from elman.errors import DataError
 
 Scheme = Literal["plain", "IO", "IOB1", "IOB2", "BIOES"]
+SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 
 OUTSIDE = "O"
 _PREFIXES = {"IO": "I", "IOB1": "BI", "IOB2": "BI", "BIOES": "BIES"}

@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
 
 from elman.axes import Int, Tensor
-from elman.data.vocabulary import UNKNOWN_ID, Vocabulary, check_normalisation, graphemes, normalise
+from elman.data.vocabulary import Vocabulary, graphemes, normalise
 
 # Of a longer word its first and its last characters are read, half of them each.
 LONGEST_WORD = 64
@@ -16,7 +17,7 @@ LONGEST_WORD = 64
 
 @dataclass(frozen=True)
 class WordBatch:
-    """B sentences of at most T words, with U distinct words among them of at most C characters; 0 where there is nothing.
+    """B sentences of at most T words, with U distinct words among them of at most C characters; zero where there is nothing.
 
     words_TB              the number of each word
     distinct_TB           which of the distinct words it is
@@ -37,19 +38,15 @@ class WordBatch:
 
 @dataclass(frozen=True)
 class WordReader:
-    """How words become numbers: the vocabularies of words and of characters, and what is done to a word first.
+    """How a text's words become numbers: their Unicode form, the two vocabularies, and whether the first knows case.
 
-    Words that differ by case alone have one number: their characters tell them apart, unless `lowercase`, which makes all
-    letters small ones. Raises `OptionError` for a `normalisation` that isn't one of none, nfc and nfkc.
+    If `lower_case`, words that differ by case alone have one number; their characters differ all the same.
     """
 
     words: Vocabulary
     characters: Vocabulary
     normalisation: str = "nfc"
-    lowercase: bool = False
-
-    def __post_init__(self) -> None:
-        check_normalisation(self.normalisation)
+    lower_case: bool = True
 
     @classmethod
     def fit(
@@ -58,58 +55,61 @@ class WordReader:
         *,
         minimum: int = 1,
         limit: int | None = None,
+        character_minimum: int = 1,
         normalisation: str = "nfc",
-        lowercase: bool = False,
+        lower_case: bool = True,
     ) -> "WordReader":
-        """Vocabularies of the words that come at least `minimum` times, at most `limit` of them, and of the characters.
-
-        A character that comes once is left out, so that training meets what it doesn't know.
-        """
-        check_normalisation(normalisation)
+        """Vocabularies of the words that come at least `minimum` times, at most `limit` of them, and of the characters."""
+        counts = Counter(normalise(word, normalisation) for sentence in sentences for word in sentence)
         words: Counter[str] = Counter()
         characters: Counter[str] = Counter()
-        for word, count in Counter(word for sentence in sentences for word in sentence).items():
-            written = _written(word, normalisation, lowercase)
-            words[written.lower()] += count
-            for character in graphemes(written):
+        for word, count in counts.items():
+            words[word.lower() if lower_case else word] += count
+            for character in graphemes(word):
                 characters[character] += count
-        return cls(Vocabulary.fit(words, minimum, limit), Vocabulary.fit(characters, 2), normalisation, lowercase)
+        return cls(
+            Vocabulary.fit(words, minimum, limit),
+            Vocabulary.fit(characters, character_minimum),
+            normalisation,
+            lower_case,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        words, characters = self.words.to_list(), self.characters.to_list()
+        rules = {"normalisation": self.normalisation, "lower_case": self.lower_case}
+        return {"words": words, "characters": characters, **rules}
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> "WordReader":
+        """What `to_dict` gave. Raises `KeyError`, `TypeError` or `DataError` if it isn't."""
+        words, characters = (Vocabulary.from_list(stored[name]) for name in ("words", "characters"))
+        return cls(words, characters, str(stored["normalisation"]), bool(stored["lower_case"]))
 
     def read(self, sentences: Sequence[Sequence[str]]) -> WordBatch:
         """The sentences as a batch, a column each, in their order; a sentence may be empty."""
-        rows = [[_written(word, self.normalisation, self.lowercase) for word in sentence] for sentence in sentences]
+        rows = [[normalise(word, self.normalisation) for word in sentence] for sentence in sentences]
         # In order of appearance: what a batch is depends on its text alone.
         distinct = {word: number for number, word in enumerate(dict.fromkeys(word for row in rows for word in row))}
+        numbers = self.words.encode([word.lower() if self.lower_case else word for word in distinct])
+        spelt = [self.characters.encode(_shortened(graphemes(word))) for word in distinct]
         places = [np.fromiter((distinct[word] for word in row), np.int64, len(row)) for row in rows]
-        numbers_U = self.words.encode([word.lower() for word in distinct])
-        distinct_TB, lengths_B = side_by_side(places)
-        words_TB, _ = side_by_side([numbers_U[row] for row in places])
-        spelt = side_by_side([self.characters.encode(_shortened(graphemes(word))) for word in distinct])
-        return WordBatch(words_TB, distinct_TB, lengths_B, *spelt)
-
-    def numbers(self, words: Sequence[str]) -> np.ndarray:
-        """The number of each word, int64 (N,)."""
-        return self.words.encode([_written(word, self.normalisation, self.lowercase).lower() for word in words])
-
-    def knows(self, word: str) -> bool:
-        """Whether the vocabulary has the word."""
-        return bool(self.numbers([word])[0] != UNKNOWN_ID)
-
-
-def side_by_side(rows: Sequence[np.ndarray]) -> tuple[Int[Tensor, "T B"], Int[Tensor, "B"]]:
-    """Rows of numbers as the columns of an array, 0 below each, and how long each is."""
-    lengths = np.array([len(row) for row in rows], np.int64)
-    columns = np.zeros((lengths.max(initial=0), len(rows)), np.int64)
-    for place, row in enumerate(rows):
-        columns[: len(row), place] = row
-    return torch.from_numpy(columns), torch.from_numpy(lengths)
-
-
-def _written(word: str, normalisation: str, lowercase: bool) -> str:
-    written = normalise(word, normalisation)
-    return written.lower() if lowercase else written
+        distinct_TB, lengths_B = _columns(places)
+        words_TB, _ = _columns([numbers[row] for row in places])
+        characters_CU, character_lengths_U = _columns(spelt)
+        return WordBatch(words_TB, distinct_TB, lengths_B, characters_CU, character_lengths_U)
 
 
 def _shortened(characters: tuple[str, ...]) -> tuple[str, ...]:
-    half = LONGEST_WORD // 2
-    return characters if len(characters) <= LONGEST_WORD else characters[:half] + characters[-half:]
+    if len(characters) <= LONGEST_WORD:
+        return characters
+    return characters[: LONGEST_WORD // 2] + characters[-LONGEST_WORD // 2 :]
+
+
+def _columns(rows: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """Rows of numbers as the columns of an array, zero below each, and how long each is."""
+    lengths = np.array([len(row) for row in rows], np.int64)
+    grid = np.zeros((lengths.max(initial=0), len(rows)), np.int64)
+    for column, row in enumerate(rows):
+        grid[: len(row), column] = row
+    return torch.from_numpy(grid), torch.from_numpy(lengths)

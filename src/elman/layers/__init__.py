@@ -1,6 +1,7 @@
 """Recurrent layers: the drop-ins for `torch.nn`, layers of any cell, and what they are made of."""
 
 from elman.layers.conv import ConvLSTM
+from elman.layers.crf import ConditionalRandomField
 from elman.layers.dropout import Dropout, draw_mask, dropout
 from elman.layers.named import layer_options, read_layer_options
 from elman.layers.pooling import POOLINGS, Pooling
@@ -13,6 +14,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "ConditionalRandomField",
     "ConvLSTM",
     "Dropout",
     "LayerState",

@@ -1,4 +1,4 @@
-"""A linear-chain conditional random field: how probable a sequence of tags is as a whole, given scores for each step.
+"""A linear-chain conditional random field: the distribution of a sequence of tags, given a score for each tag of each step.
 
     score(y | x)  = start[y_1] + Σ_t x_t[y_t] + Σ_{t>1} transitions[y_{t-1}, y_t] + end[y_n]
     log P(y | x)  = score(y | x) - log Z(x),      Z(x) = Σ over all sequences y of exp score(y | x)
@@ -39,10 +39,6 @@ class ConditionalRandomField(nn.Module):
     or under which there is a length without any sequence.
     """
 
-    forbidden_transitions: Tensor
-    forbidden_starts: Tensor
-    forbidden_ends: Tensor
-
     def __init__(
         self,
         tags: int,
@@ -64,6 +60,9 @@ class ConditionalRandomField(nn.Module):
             "forbidden_ends": _mask("forbidden_ends", forbidden_ends, (tags,)),
         }
         _check_every_length(*masks.values())
+        self.forbidden_transitions: Tensor
+        self.forbidden_starts: Tensor
+        self.forbidden_ends: Tensor
         for name, mask in masks.items():
             self.register_buffer(name, mask.to(device), persistent=False)
 
@@ -105,10 +104,8 @@ class ConditionalRandomField(nn.Module):
     def viterbi(
         self, emissions_TBV: Float[Tensor, "T B V"], lengths_B: Int[Tensor, "B"]
     ) -> tuple[Int[Tensor, "T B"], Float[Tensor, "B"]]:
-        """The sequence of the highest score of each row, and that score.
-
-        Tags are 0 beyond a row's length, and so is the score of a row of length 0.
-        """
+        """The sequence of the highest score of each row, and that score; tags are 0 beyond a row's length, and so is the score
+        of a row of length 0. Of sequences equally good the lowest numbers win, from the last step on."""
         emissions_TBV, lengths_B = self._read(emissions_TBV, lengths_B)
         steps, batch, tags = emissions_TBV.shape
         if not steps:

@@ -18,6 +18,7 @@ class ClassScores:
     examples      how many there are
     confusion     (V, V): how many of class i, a row, were taken for class j, a column
     labels        what the classes are called
+    usual         the class that the baseline always says
     """
 
     accuracy: float
@@ -26,11 +27,12 @@ class ClassScores:
     examples: int
     confusion: np.ndarray
     labels: tuple[str, ...]
+    usual: str
 
     def to_dict(self) -> dict[str, float]:
-        """Under the names that `--json`, `metrics.jsonl` and `config.json` use; the baseline is the most frequent class."""
+        """Under the names that `--json`, `metrics.jsonl` and `config.json` use."""
         counts_V = self.confusion.sum(1)
-        most = int(counts_V.argmax())
+        most = self.labels.index(self.usual)
         always = np.zeros_like(self.confusion)
         always[:, most] = counts_V
         return {
@@ -43,7 +45,9 @@ class ClassScores:
         }
 
 
-def score_classes(labels_N: np.ndarray, log_probabilities_NV: np.ndarray, labels: Sequence[str]) -> ClassScores:
+def score_classes(
+    labels_N: np.ndarray, log_probabilities_NV: np.ndarray, labels: Sequence[str], usual: str
+) -> ClassScores:
     """Scores of ln P (N, V) against the classes (N) that are right. Raises `DataError` if there is nothing to score."""
     count = len(labels_N)
     if not count:
@@ -58,6 +62,7 @@ def score_classes(labels_N: np.ndarray, log_probabilities_NV: np.ndarray, labels
         examples=count,
         confusion=confusion,
         labels=tuple(labels),
+        usual=usual,
     )
 
 

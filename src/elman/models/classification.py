@@ -65,7 +65,10 @@ class Prediction(NamedTuple):
 
 
 class ClassificationModel(nn.Module):
-    """Tokens (T, B) and lengths (B) in, logits (B, V) out: V classes, called `labels`."""
+    """Tokens (T, B) and lengths (B) in, logits (B, V) out: V classes, called `labels`.
+
+    `most_frequent` is that class of the training part: to say it always is the trivial baseline.
+    """
 
     task: ClassVar[str] = "classify"
 
@@ -74,12 +77,14 @@ class ClassificationModel(nn.Module):
         config: ClassificationConfig,
         tokenizer: TextTokenizer,
         labels: Sequence[str],
+        most_frequent: str,
         engine: Engine | str = Engine.AUTO,
     ) -> None:
         super().__init__()
         self.config = config
         self.tokenizer = tokenizer
         self.labels = list(labels)
+        self.most_frequent = most_frequent
         self.embedding = nn.Embedding(config.vocabulary, config.embedding)
         self.recurrent = config.recurrent_layers(config.embedding, engine, config.bidirectional)
         self.pooling = Pooling(config.pooling, self.recurrent.output_size, 1 + config.bidirectional)
@@ -176,7 +181,7 @@ class ClassificationModel(nn.Module):
         """Scores on examples. Raises `DataError` for a label that the model doesn't know."""
         labels_N = numbered(examples, self.labels)
         found_NV = self.log_probabilities(self.tokenizer.encode_each([example.text for example in examples]), watch)
-        return score_classes(labels_N, found_NV, self.labels)
+        return score_classes(labels_N, found_NV, self.labels, self.most_frequent)
 
     @classmethod
     def from_folder(
@@ -186,17 +191,18 @@ class ClassificationModel(nn.Module):
         tokenizer = TextTokenizer.load(entry(folder, config, "tokenizer", str), existing(folder, TOKENIZER))
         network = read_network_config(folder, ClassificationConfig, config["network"])
         labels = entry(folder, config, "labels", list)
+        usual = entry(folder, config, "most_frequent", str)
         if (len(tokenizer), len(labels)) != (network.vocabulary, network.classes):
             raise ModelFolderError(
                 f"{folder / CONFIG} has {network.vocabulary} tokens and {network.classes} classes in 'network', but there "
                 f"are {len(tokenizer)} and {len(labels)}: they belong to different models."
             )
-        return build(folder, lambda: cls(network, tokenizer, labels, engine))
+        return build(folder, lambda: cls(network, tokenizer, labels, usual, engine))
 
     def save_vocabularies(self, folder: Path) -> dict[str, Any]:
         """Write `tokenizer.json`; gives what `config.json` says of it, and the classes."""
         self.tokenizer.save(folder / TOKENIZER)
-        return {"tokenizer": self.tokenizer.kind, "labels": self.labels}
+        return {"tokenizer": self.tokenizer.kind, "labels": self.labels, "most_frequent": self.most_frequent}
 
     def description(self) -> dict[str, str]:
         """The parts of the network in words."""

@@ -1,9 +1,6 @@
 """The classifier as a task to train: batches of texts of like length, cross-entropy, scores on the validation part."""
 
-import hashlib
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,64 +13,32 @@ from elman.data.buckets import Buckets
 from elman.data.classes import read_examples
 from elman.data.example_tokens import fit_examples
 from elman.data.examples import Example, Reading
-from elman.data.split import hold_out
 from elman.data.text import Source
 from elman.errors import DataError
 from elman.models.class_scores import ClassScores
 from elman.models.classification import ClassificationConfig, ClassificationModel, numbered
 from elman.models.options import TrainOptions
+from elman.models.parts import Parts, budget_note, count_note, most_frequent, read_parts
 from elman.models.pictures import draw_confusion
 
 _SHOWN = 5
 
 
-@dataclass(frozen=True)
-class Examples:
-    """The examples of each part, and what a person should know of how they were read."""
-
-    train: list[Example]
-    valid: list[Example]
-    test: list[Example] | None
-    notes: list[str]
-
-    @property
-    def labels(self) -> list[str]:
-        """The classes of the training part, in order of the alphabet."""
-        return sorted({str(example.label) for example in self.train})
-
-
 class ClassificationKind:
     """How a classifier's training begins."""
 
-    def read(self, sources: Sequence[Source] | None, options: TrainOptions) -> Examples:
+    def read(self, sources: Sequence[Source] | None, options: TrainOptions) -> Parts[Example]:
         if sources is None:
             raise DataError("there is nothing to classify: give DATA, a table or a folder of texts with their labels.")
-        bad = BadRows(options.strict)
 
-        def read(part: Sequence[Source], **columns: Any) -> Reading[Example]:
+        def read(part: Sequence[Source], bad: BadRows, **columns: Any) -> Reading[Example]:
             chosen: dict[str, Any] = {"text": options.text, "label": options.label, **columns}
-            return read_examples(part, **chosen, encoding=options.encoding, bad=bad, training=not columns)
+            training = part is sources
+            return read_examples(part, **chosen, encoding=options.encoding, bad=bad, training=training)
 
-        found = read(sources)
-        kept = found.items
-        # Other parts have the same columns; where there are none (a folder a class), they may be laid out otherwise.
-        same: dict[str, Any] = dict(found.columns) or {"text": options.text}
-        test = None if options.test is None else read(list(options.test), **same).items
-        if test is None and options.test_fraction:
-            kept, test = hold_out(kept, [e.label for e in kept], options.test_fraction, options.seed)
-        if options.valid is not None:
-            valid = read(list(options.valid), **same).items
-        else:
-            fraction = options.valid_fraction / (1 - options.test_fraction)
-            kept, valid = hold_out(kept, [e.label for e in kept], fraction, options.seed)
-        if not valid:
-            raise DataError(
-                f"there are {len(kept)} examples, too few to hold out {options.valid_fraction:.0%} for validation: give "
-                "more, or validation data of its own with --valid."
-            )
-        return Examples(kept, valid, test, [f"data: {found.understood}", *bad.notes()])
+        return read_parts(sources, options, read, label_of=lambda example: str(example.label))
 
-    def fit(self, data: Examples, options: TrainOptions) -> ClassificationModel:
+    def fit(self, data: Parts[Example], options: TrainOptions) -> ClassificationModel:
         tokenizer = fit_examples(
             options.tokenizer,
             [example.text for example in data.train],
@@ -82,9 +47,10 @@ class ClassificationKind:
             normalisation=options.normalisation,
             lowercase=options.lowercase,
         )
+        labels = [str(example.label) for example in data.train]
         config = ClassificationConfig(
             vocabulary=len(tokenizer),
-            classes=len(data.labels),
+            classes=len(set(labels)),
             cell=options.cell,
             hidden=options.hidden,
             layers=options.layers,
@@ -97,16 +63,16 @@ class ClassificationKind:
             layer_options=options.layer_options,
         )
         torch.manual_seed(options.seed)
-        return ClassificationModel(config, tokenizer, data.labels, options.engine)
+        return ClassificationModel(config, tokenizer, sorted(set(labels)), most_frequent(labels), options.engine)
 
-    def task(self, data: Examples, network: ClassificationModel, options: TrainOptions) -> "ClassificationTask":
+    def task(self, data: Parts[Example], network: ClassificationModel, options: TrainOptions) -> "ClassificationTask":
         return ClassificationTask(data, network, options)
 
 
 class ClassificationTask:
     """Each epoch reads every text once, in batches of like length; no state is carried from one text to another."""
 
-    def __init__(self, data: Examples, network: ClassificationModel, options: TrainOptions) -> None:
+    def __init__(self, data: Parts[Example], network: ClassificationModel, options: TrainOptions) -> None:
         self.network = network
         self._data, self._options = data, options
         # A label of another part that the training part hasn't is an error now, not after hours.
@@ -117,7 +83,7 @@ class ClassificationTask:
         self._buckets = Buckets([len(text) for text in self._texts], options.batch_tokens, options.seed)
         self.steps_per_epoch = len(self._buckets)
         self._scored: dict[str, ClassScores] = {}
-        self.fingerprint = _fingerprint(data)
+        self.fingerprint = data.fingerprint
         self.notes = self._notes()
 
     def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -161,27 +127,14 @@ class ClassificationTask:
         return [draw_confusion(folder / f"confusion-{part}.png", part, found) for part, found in self._scored.items()]
 
     def _notes(self) -> list[str]:
-        data, options = self._data, self._options
-        counts = Counter(example.label for example in data.train)
-        most, many = counts.most_common(1)[0]
-        test = "" if data.test is None else f", {len(data.test):,} to test"
+        data, options, usual = self._data, self._options, self.network.most_frequent
+        share = sum(example.label == usual for example in data.train) / len(data.train)
         tokens = sum(map(len, self._texts))
-        budget, amount = options.budget
-        at_most = f", at most {options.max_epochs:g} epochs" if budget == "minutes" and options.max_epochs else ""
         return [
             *data.notes,
-            f"examples: {len(data.train):,} to train on, {len(data.valid):,} to validate{test}; {len(counts)} classes, the "
-            f"most frequent {most!r} {many / len(data.train):.1%}",
-            f"text: {tokens:,} {options.tokenizer} tokens, vocabulary {self.network.config.vocabulary:,}",
-            f"training: {amount:g} {budget}{at_most}, about {options.batch_tokens:,} tokens a batch, "
-            f"{self.steps_per_epoch:,} updates an epoch",
+            count_note(
+                "examples", data, f"; {len(self.network.labels)} classes, the most frequent {usual!r} {share:.1%}"
+            ),
+            f"text: {tokens:,} {self.network.tokenizer.kind} tokens, vocabulary {self.network.config.vocabulary:,}",
+            budget_note(options, "tokens", self.steps_per_epoch),
         ]
-
-
-def _fingerprint(data: Examples) -> str:
-    digest = hashlib.sha256()
-    for part in (data.train, data.valid):
-        for example in part:
-            digest.update(f"{example.label}\0{example.text}\1".encode(errors="surrogatepass"))
-        digest.update(b"\2")
-    return digest.hexdigest()

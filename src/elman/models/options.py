@@ -65,7 +65,12 @@ class TrainOptions:
         "none", "Unicode normalisation of texts before anything else.", choices=("none", "nfc", "nfkc"), group="Data"
     )
     lowercase: bool = _option(False, "Read all letters as small ones.", group="Data")
-    tokenizer: str = _option("char", "What a token is.", choices=("char", "byte", "word", "bpe"), group="Data")
+    tokenizer: str = _option(
+        "char",
+        "What a token is; auto is char for texts of a word or two, else word.",
+        choices=("auto", "char", "byte", "word", "bpe"),
+        group="Data",
+    )
     vocabulary: int | None = _option(None, "Most tokens to keep, for word (all words) and bpe (4096).", group="Data")
     minimum_count: int = _option(1, "How often a token must be in the training part to be kept.", group="Data")
 
@@ -89,6 +94,16 @@ class TrainOptions:
         choices=("last", "mean", "max", "attention"),
         group="Network",
     )
+    character_embedding: int = _option(32, "Size of a character's embedding.", group="Network")
+    character_hidden: int = _option(
+        64, "Units, each direction, of the layer over a word's characters.", group="Network"
+    )
+    output: str = _option(
+        "crf",
+        "The output layer: all tags of a sentence together (a conditional random field), or each by itself.",
+        choices=("crf", "softmax"),
+        group="Network",
+    )
     tie: bool = _option(False, "Share the embedding with the output layer.", group="Network")
     share: bool = _option(True, "One embedding for source and target.", group="Network")
     attention: str = _option(
@@ -99,14 +114,6 @@ class TrainOptions:
     )
     beam: int = _option(5, "Beginnings that the search for a translation keeps; 1 is greedy.", group="Network")
     alpha: float = _option(1.0, "How much longer translations are preferred; 0 for not at all.", group="Network")
-
-    character_embedding: int = _option(32, "Size of the embedding of a word's characters.", group="Network")
-    character_hidden: int = _option(
-        64, "Hidden units of the layer over a word's characters, in each direction.", group="Network"
-    )
-    crf: bool = _option(
-        True, "Score tags by what may follow what, a conditional random field; else each by itself.", group="Network"
-    )
 
     minutes: float | None = _option(None, "Train for so many minutes (10 if no budget is given).")
     epochs: float | None = _option(None, "Train for so many passes over the data.")

@@ -1,49 +1,101 @@
-"""A tagger that speaks words: sentences in, a tag for each word out. The network is `elman.models.tagger`."""
+"""A tagger: a tag for each word of a sentence, from the words and their characters.
+
+    input layer      e_t = [E[word_t], C(characters of word_t)]      with word dropout: a word is read as UNKNOWN
+                     C: the last states of recurrent layers over the characters' embeddings, forwards and backwards
+    recurrent layers h_t = [forwards_t, backwards_t](e_1 … e_n)      dropout before, between and after them
+    output layer     x_t = V h_t + c
+                     "crf":     P(tags | sentence) by a linear-chain conditional random field over x: `elman.layers.crf`
+                     "softmax": P(tag_t | sentence) = softmax(x_t), each step by itself
+
+(Lample et al., arXiv 1603.01360.)
+"""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, get_args
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
 
-from elman.axes import Tensor
+from elman.axes import Float, Int, Tensor
 from elman.data.bad_rows import BadRows
 from elman.data.buckets import in_order
-from elman.data.conll import read_sentences
+from elman.data.conll import CONLL_SUFFIXES, read_sentences
 from elman.data.examples import Sentence
-from elman.data.tag_schemes import Scheme, keep_valid
+from elman.data.inputs import read_inputs
+from elman.data.tag_schemes import SCHEMES, Scheme, allowed_transitions
 from elman.data.text import Source
-from elman.data.vocabulary import Vocabulary
-from elman.data.words import WordBatch, WordReader, side_by_side
+from elman.data.vocabulary import UNKNOWN_ID, Vocabulary
+from elman.data.words import WordBatch, WordReader
 from elman.engines import Engine
-from elman.errors import DataError, ModelFolderError, OptionError
+from elman.engines.padding import valid_steps
+from elman.errors import DataError, ModelFolderError, OptionError, choices
 from elman.files import write_atomically
+from elman.layers import ConditionalRandomField, Pooling, draw_mask, dropout, layers_of
 from elman.models.folder import CONFIG, build, entry, existing, read_network_config
-from elman.models.tagger import Tagger, TaggingConfig
-from elman.models.tagging_scores import TaggingScores, score_tags
+from elman.models.stack import StackConfig
+from elman.models.tag_scores import TagScores, UsualTags, score_tags
 
-VOCABULARIES = "vocabularies.json"
-# Words of a batch when nothing is learnt, and sentences that are answered together.
-_WORDS, _AT_ONCE = 1 << 12, 64
+VOCABULARY = "vocabulary.json"
+# Words of a batch when nothing is learnt.
+_TOKENS = 1 << 13
+
+OUTPUTS = ("crf", "softmax")
 
 
 class Tagging(NamedTuple):
-    """The words of a sentence, their tags, and how probable each of these is, whatever its neighbours are."""
+    """The tags of a sentence's words, and the probability of each."""
 
-    words: list[str]
-    tags: list[str]
-    probabilities: list[float]
+    tags: tuple[str, ...]
+    probabilities: tuple[float, ...]
 
 
-class TaggingModel(Tagger):
-    """A tagger with what its numbers mean.
+@dataclass(frozen=True)
+class TaggingConfig(StackConfig):
+    """A tagger's sizes and options: what `config.json` holds under "network".
 
-    reader       how words become numbers
-    labels       what the tags are called
-    scheme       by which rules they mark entities: `elman.data.tag_schemes`
-    usual_tags   the most frequent tag of each word of the vocabulary, a number each: the baseline
+    character_hidden     units of each direction of the one layer over characters
+    word_dropout         in training, the probability that a word is read as UNKNOWN (its characters are read all the same)
+    output               "crf" or "softmax"
+
+    Options of cell and layers hold for the layer over characters too, apart from what connects layers. Raises `OptionError` for
+    a cell, an option or a value that isn't known.
+    """
+
+    words: int
+    characters: int
+    labels: int
+    bidirectional: bool = True
+    character_embedding: int = 32
+    character_hidden: int = 64
+    word_dropout: float = 0.0
+    output: str = "crf"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.output not in OUTPUTS:
+            raise OptionError(f"output={self.output!r} is not known: {choices(self.output, *OUTPUTS)}")
+
+    @property
+    def recurrent_in_words(self) -> str:
+        both = "bidirectional " if self.bidirectional else ""
+        return super().recurrent_in_words.replace(f" x {self.cell}", f" x {both}{self.cell}", 1)
+
+
+class TaggingModel(nn.Module):
+    """A batch of words in, emissions (T, B, V) out: a score for each label of each word.
+
+    reader      how words become numbers
+    labels      what the numbers of tags mean
+    scheme      how tags stand for spans, see `elman.data.tag_schemes`; what it forbids is never said by a random field
+    baseline    the trivial tagger that this one should beat
+
+    Initialiser: recurrent layers as their cell says; embeddings of words N(0, 0.1²) and of characters N(0, 1), output
+    layer as `torch.nn.Linear`.
     """
 
     task: ClassVar[str] = "tag"
@@ -52,14 +104,81 @@ class TaggingModel(Tagger):
         self,
         config: TaggingConfig,
         reader: WordReader,
-        labels: Sequence[str],
+        labels: Vocabulary,
         scheme: Scheme,
-        usual_tags: np.ndarray,
+        baseline: UsualTags,
         engine: Engine | str = Engine.AUTO,
     ) -> None:
-        super().__init__(config, list(labels), scheme, engine)
+        super().__init__()
+        self.config = config
         self.reader = reader
-        self.usual_tags = usual_tags
+        self.labels = labels
+        self.scheme = scheme
+        self.baseline = baseline
+        options = {"engine": engine, **config.cell_options, **config.layer_options}
+        # One layer has no other that it could be connected to.
+        alone = {name: value for name, value in options.items() if name != "connections"}
+        self.embedding = nn.Embedding(config.words, config.embedding)
+        self.character_embedding = nn.Embedding(config.characters, config.character_embedding)
+        self.spelling = layers_of(
+            config.cell, config.character_embedding, config.character_hidden, bidirectional=True, **alone
+        )
+        self.spelt = Pooling("last", self.spelling.output_size, directions=2)
+        read = config.embedding + self.spelling.output_size
+        self.recurrent = config.recurrent_layers(read, engine, config.bidirectional)
+        self.output = nn.Linear(self.recurrent.output_size, config.labels)
+        self.crf = self._field() if config.output == "crf" else None
+        nn.init.normal_(self.embedding.weight, std=0.1)
+
+    def _field(self) -> ConditionalRandomField:
+        start_V, between_VV, end_V = allowed_transitions(self.labels.tokens, self.scheme)
+        return ConditionalRandomField(
+            len(self.labels), forbidden_transitions=~between_VV, forbidden_starts=~start_V, forbidden_ends=~end_V
+        )
+
+    def forward(self, batch: WordBatch) -> Float[Tensor, "T B V"]:
+        words_TB = batch.words_TB
+        if self.training and self.config.word_dropout:
+            like = self.embedding.weight
+            words_TB = torch.where(draw_mask(words_TB.shape, self.config.word_dropout, like) == 0, UNKNOWN_ID, words_TB)
+        spelt_UH = self._spell(batch.characters_CU, batch.character_lengths_U)
+        e_TBD = torch.cat([self.embedding(words_TB), spelt_UH[batch.distinct_TB]], dim=-1)
+        h_TBH, _ = self.recurrent(self._drop(e_TBD), lengths=batch.lengths_B)
+        return self.output(self._drop(h_TBH))
+
+    def _spell(self, characters_CU: Int[Tensor, "C U"], lengths_U: Int[Tensor, "U"]) -> Float[Tensor, "U H"]:
+        """What the layer over characters says of each distinct word at its end, forwards, and at its beginning, backwards."""
+        y_CUH, _ = self.spelling(self.character_embedding(characters_CU), lengths=lengths_U)
+        return self.spelt(y_CUH, lengths_U)
+
+    def _drop(self, x_TBD: Tensor) -> Tensor:
+        locked = bool(self.config.layer_options.get("locked_dropout", False))
+        return dropout(x_TBD, self.config.dropout, self.training, locked=locked)
+
+    def loss(self, batch: WordBatch, tags_TB: Int[Tensor, "T B"]) -> Float[Tensor, ""]:
+        """The mean over words of -log P(tags | sentence), in nats."""
+        return self._loss(self(batch), batch.lengths_B, tags_TB)
+
+    def _loss(self, emissions_TBV: Tensor, lengths_B: Tensor, tags_TB: Tensor) -> Float[Tensor, ""]:
+        if self.crf is not None:
+            return -self.crf.log_likelihood(emissions_TBV, tags_TB, lengths_B).sum() / lengths_B.sum()
+        valid_TB = valid_steps(len(tags_TB), lengths_B)
+        return cross_entropy(emissions_TBV[valid_TB].float(), tags_TB[valid_TB])
+
+    @torch.no_grad()
+    def decode(self, emissions_TBV: Float[Tensor, "T B V"], lengths_B: Int[Tensor, "B"]) -> Int[Tensor, "T B"]:
+        """The most probable tags of each sentence, together ("crf") or one by one; 0 beyond its length."""
+        if self.crf is not None:
+            return self.crf.viterbi(emissions_TBV, lengths_B)[0]
+        return torch.where(valid_steps(len(emissions_TBV), lengths_B), emissions_TBV.argmax(-1), 0)
+
+    @torch.no_grad()
+    def marginals(self, emissions_TBV: Float[Tensor, "T B V"], lengths_B: Int[Tensor, "B"]) -> Float[Tensor, "T B V"]:
+        """The probability of each tag for each word; 0 beyond a sentence's length."""
+        if self.crf is not None:
+            return self.crf.marginals(emissions_TBV, lengths_B)
+        valid_TB1 = valid_steps(len(emissions_TBV), lengths_B).unsqueeze(-1)
+        return torch.where(valid_TB1, emissions_TBV.float().softmax(-1), 0)
 
     @property
     def parameter_count(self) -> int:
@@ -70,64 +189,44 @@ class TaggingModel(Tagger):
     def device(self) -> torch.device:
         return self.embedding.weight.device
 
-    def predict(self, sentences: Iterable[Sequence[str]]) -> Iterator[Tagging]:
-        """The tags of each sentence, a sequence of words, in order; they are read as they are asked for, a few at a time."""
-        batch: list[Sequence[str]] = []
-        for sentence in sentences:
-            batch.append(sentence)
-            if len(batch) == _AT_ONCE:
-                yield from self.predict_batch(batch)
-                batch = []
-        yield from self.predict_batch(batch)
-
-    def predict_batch(self, sentences: Sequence[Sequence[str]]) -> list[Tagging]:
-        """The tags of each of these sentences."""
-        found = [Tagging(list(words), [], []) for words in sentences]
+    def tag(self, sentences: Sequence[Sequence[str]]) -> list[Tagging]:
+        """The tags of the words of each sentence, in order, with the probability of each."""
+        found: list[Tagging] = [Tagging((), ())] * len(sentences)
         for places, batch, emissions_TBV in self._emissions(sentences):
-            tags_TB = self.decode(emissions_TBV, batch.lengths_B)
-            marginals_TBV = self.marginals(emissions_TBV, batch.lengths_B)
-            probabilities_TB = marginals_TBV.gather(2, tags_TB.unsqueeze(-1)).squeeze(-1)
-            for column, place in enumerate(places):
+            tags_BT = self.decode(emissions_TBV, batch.lengths_B).T
+            chances_BTV = self.marginals(emissions_TBV, batch.lengths_B).transpose(0, 1)
+            chosen_BT = chances_BTV.gather(2, tags_BT.unsqueeze(-1)).squeeze(-1)
+            for row, place in enumerate(places):
                 length = len(sentences[place])
-                found[place].tags.extend(self.labels[tag] for tag in tags_TB[:length, column].tolist())
-                found[place].probabilities.extend(probabilities_TB[:length, column].tolist())
+                names = tuple(self.labels.tokens[tag] for tag in tags_BT[row, :length].tolist())
+                found[place] = Tagging(names, tuple(chosen_BT[row, :length].tolist()))
         return found
 
     @torch.no_grad()
-    def _emissions(self, sentences: Sequence[Sequence[str]]) -> Iterator[tuple[list[int], WordBatch, Tensor]]:
-        """Which sentences, as a batch, and what the network says of them; empty ones are left out. Dropout doesn't act."""
-        there = [place for place, words in enumerate(sentences) if words]
+    def _emissions(self, sentences: Sequence[Sequence[str]]) -> Iterator[tuple[np.ndarray, WordBatch, Tensor]]:
+        """Batches of sentences of like length: their places, words and emissions; nothing is drawn."""
         was_training = self.training
         self.eval()
         try:
-            for order in in_order([len(sentences[place]) for place in there], _WORDS):
-                places = [there[number] for number in order]
+            for places in in_order([len(sentence) for sentence in sentences], _TOKENS):
                 batch = self.reader.read([sentences[place] for place in places]).to(self.device)
                 yield places, batch, self(batch)
         finally:
             self.train(was_training)
 
-    def answer(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """What `elman predict` says of each text, a sentence."""
+    def read_inputs(self, source: Source, column: str | None, encoding: str) -> Iterator[tuple[str, Sequence[str]]]:
+        """What `elman predict` tags: the words of CoNLL files, or of each line of a text, between white space."""
+        if Path(str(source)).suffix.lower() in CONLL_SUFFIXES:
+            found = read_sentences([source], text=column, encoding=encoding, bad=BadRows(True), labelled=False)
+            return ((sentence.where, sentence.words) for sentence in found.items)
+        return ((where, text.split()) for where, text in read_inputs(source, column=column, encoding=encoding))
+
+    def answer(self, sentences: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+        """What `elman predict` says of each sentence."""
         return [
-            {"text": text, **found._asdict()}
-            for text, found in zip(texts, self.predict_batch([self.split(text) for text in texts]), strict=True)
+            {"words": list(words), "tags": list(found.tags), "probabilities": list(found.probabilities)}
+            for words, found in zip(sentences, self.tag(sentences), strict=True)
         ]
-
-    def split(self, text: str) -> list[str]:
-        """The words of a text: what stands between white space.
-
-        If the vocabulary doesn't have one that begins or ends with punctuation ("end."), but does have that ("."), they are
-        taken apart.
-        """
-        words: list[str] = []
-        for piece in text.split():
-            first = next((place for place, sign in enumerate(piece) if sign.isalnum()), 0)
-            last = next((place for place, sign in enumerate(reversed(piece)) if sign.isalnum()), 0)
-            before, middle, after = piece[:first], piece[first : len(piece) - last], piece[len(piece) - last :]
-            apart = not self.reader.knows(piece) and all(map(self.reader.knows, before + after))
-            words += [*before, middle, *after] if apart else [piece]
-        return words
 
     def evaluate(
         self,
@@ -138,73 +237,63 @@ class TaggingModel(Tagger):
         label: str | None = None,
         strict: bool = False,
         watch: Callable[[float], None] | None = None,
-    ) -> TaggingScores:
+    ) -> TagScores:
         """Scores on tagged sentences. Raises `DataError` for what can't be read, and for a tag that the model doesn't know."""
-        bad = BadRows(strict)
         sources = [data] if isinstance(data, Source) else list(data)
-        found = read_sentences(sources, text=text, label=label, encoding=encoding, bad=bad)
-        return self.score(keep_valid(found.items, self.scheme, bad), watch)
+        found = read_sentences(sources, text=text, label=label, encoding=encoding, bad=BadRows(strict))
+        return self.score(found.items, watch)
 
-    @torch.no_grad()
-    def score(self, sentences: Sequence[Sentence], watch: Callable[[float], None] | None = None) -> TaggingScores:
+    def score(self, sentences: Sequence[Sentence], watch: Callable[[float], None] | None = None) -> TagScores:
         """Scores on sentences. Raises `DataError` for a tag that the model doesn't know."""
-        gold = numbered(sentences, self.labels)
-        predicted, usual = list(gold), list(gold)
-        log_likelihood, done = 0.0, 0
-        for places, batch, emissions_TBV in self._emissions([sentence.words for sentence in sentences]):
-            tags_TB = side_by_side([gold[place] for place in places])[0].to(self.device)
-            log_likelihood += float(self.log_likelihood(emissions_TBV, tags_TB, batch.lengths_B).double().sum())
-            guesses_TB = self.decode(emissions_TBV, batch.lengths_B).cpu().numpy()
-            usual_TB = self.usual_tags[batch.words_TB.cpu().numpy()]
-            for column, place in enumerate(places):
-                length = len(gold[place])
-                predicted[place], usual[place] = guesses_TB[:length, column], usual_TB[:length, column]
+        numbers = numbered(sentences, self.labels)
+        words = [sentence.words for sentence in sentences]
+        found: list[tuple[str, ...]] = [()] * len(sentences)
+        loss, done = 0.0, 0
+        for places, batch, emissions_TBV in self._emissions(words):
+            tags_TB = side_by_side([numbers[place] for place in places]).to(self.device)
+            loss += float(self._loss(emissions_TBV, batch.lengths_B, tags_TB)) * int(batch.lengths_B.sum())
+            tags_BT = self.decode(emissions_TBV, batch.lengths_B).T.tolist()
+            for row, place in enumerate(places):
+                found[place] = tuple(self.labels.tokens[tag] for tag in tags_BT[row][: len(words[place])])
             done += len(places)
             if watch is not None:
                 watch(done / len(sentences))
-        loss_nats = -log_likelihood / max(sum(map(len, gold)), 1)
-        return score_tags(gold, predicted, usual, loss_nats, self.labels, self.scheme)
+        return score_tags(sentences, found, loss, self.scheme, self.baseline.tag(words))
 
     @classmethod
     def from_folder(cls, folder: Path, config: dict[str, Any], engine: Engine | str = Engine.AUTO) -> "TaggingModel":
         """The network that a folder describes, without its weights. Raises `ModelFolderError`."""
-        network = read_network_config(folder, TaggingConfig, config["network"])
-        labels = entry(folder, config, "labels", list)
+        path = existing(folder, VOCABULARY)
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            reader, baseline = WordReader.from_dict(stored["reader"]), UsualTags(**stored["baseline"])
+            labels = Vocabulary.from_list(entry(folder, config, "labels", list), closed=True)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelFolderError(f"{path} is damaged: {error}.") from error
         scheme: Any = entry(folder, config, "scheme", str)
-        reader, usual = _read_vocabularies(existing(folder, VOCABULARIES), config)
-        if scheme not in get_args(Scheme):
-            raise ModelFolderError(f"{folder / CONFIG} is damaged: there is no scheme {scheme!r} of tags.")
-        told = network.words, network.characters, network.classes
-        fits = usual.shape == (network.words,) and ((usual >= 0) & (usual < len(labels))).all()
-        if told != (len(reader.words), len(reader.characters), len(labels)) or not fits:
-            raise ModelFolderError(
-                f"{folder / VOCABULARIES} and the labels in {CONFIG} are of other sizes than 'network' says: they belong to "
-                "different models."
-            )
-        return build(folder, lambda: cls(network, reader, labels, scheme, usual, engine))
+        network = read_network_config(folder, TaggingConfig, config["network"])
+        sizes = (len(reader.words), len(reader.characters), len(labels))
+        if sizes != (network.words, network.characters, network.labels) or scheme not in SCHEMES:
+            raise ModelFolderError(f"{path} and {folder / CONFIG} belong to different models.")
+        return build(folder, lambda: cls(network, reader, labels, scheme, baseline, engine))
 
     def save_vocabularies(self, folder: Path) -> dict[str, Any]:
-        """Write `vocabularies.json`; gives what `config.json` says of how words are read, and the tags."""
-        written = {
-            "words": self.reader.words.to_list(),
-            "characters": self.reader.characters.to_list(),
-            "usual_tags": self.usual_tags.tolist(),
-        }
-        write_atomically(folder / VOCABULARIES, json.dumps(written, ensure_ascii=False) + "\n")
-        reader = {"normalisation": self.reader.normalisation, "lowercase": self.reader.lowercase}
-        return {**reader, "labels": self.labels, "scheme": self.scheme}
+        """Write `vocabulary.json`; gives what `config.json` says of the tags."""
+        stored = {"reader": self.reader.to_dict(), "baseline": asdict(self.baseline)}
+        write_atomically(folder / VOCABULARY, json.dumps(stored, ensure_ascii=False))
+        return {"labels": self.labels.to_list(), "scheme": self.scheme}
 
     def description(self) -> dict[str, str]:
         """The parts of the network in words."""
-        config = self.config
-        shown = ", ".join(self.labels[:10]) + (", …" if len(self.labels) > 10 else "")
-        characters = f"{config.cell} of {config.character_hidden}, both ways, over {config.characters:,} characters"
+        config, tags = self.config, self.labels.tokens
+        shown = ", ".join(tags[:12]) + (", …" if len(tags) > 12 else "")
         return {
-            "tags": f"{len(self.labels)}, {self.scheme}: {shown}",
-            "input layer": f"embedding of {config.embedding} for {config.words:,} words, {characters}",
+            "tags": f"{len(tags)}, {self.scheme}: {shown}",
+            "words": f"vocabulary {config.words:,}, {config.characters:,} characters",
+            "input layer": f"embedding of {config.embedding}, {config.cell} of 2 x {config.character_hidden} over characters",
             "recurrent": config.recurrent_in_words,
-            "output layer": "conditional random field" if config.crf else "softmax",
-            "dropout": f"{config.dropout:g}, of words {config.word_dropout:g}",
+            "output layer": config.output,
+            "dropout": f"{config.dropout:g}",
         }
 
     @staticmethod
@@ -212,10 +301,10 @@ class TaggingModel(Tagger):
         """Scores as a person reads them."""
         entities = ""
         if "entity_f1" in scores:
-            entities = f"F1 of entities {scores['entity_f1']:.2%} (baseline {scores['baseline_entity_f1']:.2%}), "
+            entities = f"entity F1 {scores['entity_f1']:.2%} (baseline {scores['baseline_entity_f1']:.2%}), "
         return (
             f"{entities}accuracy {scores['accuracy']:.2%} (most frequent tag of a word {scores['baseline_accuracy']:.2%}), "
-            f"{scores['loss_nats']:.4f} nats a word over {scores['tokens']:,} words"
+            f"{scores['loss_nats']:.4f} nats over {scores['tokens']:,} words"
         )
 
     def loss_in_words(self, loss_nats: float) -> str:  # noqa: ARG002
@@ -224,33 +313,21 @@ class TaggingModel(Tagger):
 
     @staticmethod
     def selection(scores: dict[str, float]) -> float:
-        """The weights of the highest F1 of entities, or accuracy, are kept; of those equal in it, those of the lowest loss."""
+        """The weights of the highest F1 of entities, or where there are none of the highest accuracy, are kept."""
         return -scores.get("entity_f1", scores["accuracy"]) + 1e-6 * min(scores["loss_nats"], 1e3)
 
 
-def _read_vocabularies(path: Path, config: dict[str, Any]) -> tuple[WordReader, np.ndarray]:
-    """Raises `ModelFolderError` for what `save_vocabularies` didn't write."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        words, characters = (Vocabulary.from_list(found[name]) for name in ("words", "characters"))
-        usual = np.array(found["usual_tags"], np.int64)
-        return WordReader(words, characters, config["normalisation"], config["lowercase"]), usual
-    except (OSError, ValueError, TypeError, KeyError, DataError, OptionError) as error:
-        raise ModelFolderError(f"{path} is damaged: {error}.") from error
-
-
-def numbered(sentences: Sequence[Sentence], labels: Sequence[str]) -> list[np.ndarray]:
-    """The tags of each sentence as places among the labels, int64. Raises `DataError` for one that isn't there."""
-    places = {label: place for place, label in enumerate(labels)}
-    rows = []
+def numbered(sentences: Sequence[Sentence], labels: Vocabulary) -> list[np.ndarray]:
+    """The tags of each sentence as numbers. Raises `DataError` for one that isn't among the labels."""
+    found = []
     for sentence in sentences:
-        tags = sentence.tags or ()
-        unknown = next(((word, tag) for word, tag in zip(sentence.words, tags, strict=True) if tag not in places), None)
-        if unknown is not None:
-            shown = ", ".join(labels[:20]) + (", …" if len(labels) > 20 else "")
-            raise DataError(
-                f"{sentence.where}: the tag {unknown[1]!r} of the word {unknown[0]!r} is not among those of the training "
-                f"part ({shown}): correct it, or train with sentences that have it."
-            )
-        rows.append(np.array([places[tag] for tag in tags], dtype=np.int64))
-    return rows
+        try:
+            found.append(labels.encode(sentence.tags or ()))
+        except DataError as error:
+            raise DataError(f"{sentence.where}: {error}") from error
+    return found
+
+
+def side_by_side(rows: Sequence[np.ndarray]) -> Int[Tensor, "T B"]:
+    """Rows of numbers as columns, zero below each."""
+    return nn.utils.rnn.pad_sequence([torch.from_numpy(row) for row in rows])

@@ -1,8 +1,6 @@
 """The translator as a task to train: batches of pairs of like length, cross-entropy by teacher forcing, BLEU at the end."""
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +11,10 @@ from elman.data.bad_rows import BadRows
 from elman.data.buckets import Buckets
 from elman.data.examples import Pair, Reading
 from elman.data.parallel import read_pairs
-from elman.data.split import hold_out
 from elman.data.text import Source
 from elman.errors import DataError
 from elman.models.options import TrainOptions
+from elman.models.parts import Parts, budget_note, count_note, read_parts
 from elman.models.pictures import draw_attention
 from elman.models.sentences import fit_sentences, read_sentences, side_by_side
 from elman.models.translation import Translation, TranslationConfig, TranslationModel
@@ -27,47 +25,22 @@ _SHOWN = 4
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """The pairs of each part, and what a person should know of how they were read."""
-
-    train: list[Pair]
-    valid: list[Pair]
-    test: list[Pair] | None
-    notes: list[str]
-
-
 class TranslationKind:
     """How a translator's training begins."""
 
-    def read(self, sources: Sequence[Source] | None, options: TrainOptions) -> Pairs:
+    def read(self, sources: Sequence[Source] | None, options: TrainOptions) -> Parts[Pair]:
         if sources is None:
             raise DataError(
                 "there is nothing to translate: give DATA, two files line by line or a table with two columns of texts."
             )
-        bad = BadRows(options.strict)
 
-        def read(part: Sequence[Source], **columns: Any) -> Reading[Pair]:
-            chosen = {"source": options.source, "target": options.target, **columns}
+        def read(part: Sequence[Source], bad: BadRows, **columns: Any) -> Reading[Pair]:
+            chosen: dict[str, Any] = {"source": options.source, "target": options.target, **columns}
             return read_pairs(part, **chosen, encoding=options.encoding, bad=bad)
 
-        found = read(sources)
-        kept = found.items
-        test = None if options.test is None else read(options.test, **found.columns).items
-        if test is None and options.test_fraction:
-            kept, test = hold_out(kept, None, options.test_fraction, options.seed)
-        if options.valid is not None:
-            valid = read(options.valid, **found.columns).items
-        else:
-            kept, valid = hold_out(kept, None, options.valid_fraction / (1 - options.test_fraction), options.seed)
-        if not valid or not kept:
-            raise DataError(
-                f"there are {len(found.items)} pairs, too few to hold out {options.valid_fraction:.0%} for validation: give "
-                "more, or validation data of its own with --valid."
-            )
-        return Pairs(kept, valid, test, [f"data: {found.understood}", *bad.notes()])
+        return read_parts(sources, options, read)
 
-    def fit(self, data: Pairs, options: TrainOptions) -> TranslationModel:
+    def fit(self, data: Parts[Pair], options: TrainOptions) -> TranslationModel:
         tokenizer = fit_sentences(
             options.tokenizer,
             [text for pair in data.train for text in (pair.source, str(pair.target))],
@@ -93,14 +66,14 @@ class TranslationKind:
         torch.manual_seed(options.seed)
         return TranslationModel(config, tokenizer, options.engine)
 
-    def task(self, data: Pairs, network: TranslationModel, options: TrainOptions) -> "TranslationTask":
+    def task(self, data: Parts[Pair], network: TranslationModel, options: TrainOptions) -> "TranslationTask":
         return TranslationTask(data, network, options)
 
 
 class TranslationTask:
     """Each epoch reads every pair once, in batches of like length; no state is carried from one pair to another."""
 
-    def __init__(self, data: Pairs, network: TranslationModel, options: TrainOptions) -> None:
+    def __init__(self, data: Parts[Pair], network: TranslationModel, options: TrainOptions) -> None:
         # A library that isn't there is an error now, not after hours.
         scorer()
         self.network = network
@@ -112,7 +85,7 @@ class TranslationTask:
         self._buckets = Buckets(lengths, options.batch_tokens, options.seed)
         self.steps_per_epoch = len(self._buckets)
         self._examples: list[Translation] = []
-        self.fingerprint = _fingerprint(data)
+        self.fingerprint = data.fingerprint
         self.notes = self._notes()
 
     def batch(self, step: int) -> Batch:
@@ -158,24 +131,11 @@ class TranslationTask:
 
     def _notes(self) -> list[str]:
         data, options = self._data, self._options
-        test = "" if data.test is None else f", {len(data.test):,} to test"
         sides = [sum(map(len, side)) for side in (self._sources, self._targets)]
-        budget, amount = options.budget
-        at_most = f", at most {options.max_epochs:g} epochs" if budget == "minutes" and options.max_epochs else ""
         return [
             *data.notes,
-            f"pairs: {len(data.train):,} to train on, {len(data.valid):,} to validate{test}",
+            count_note("pairs", data),
             f"text: {sides[0]:,} and {sides[1]:,} {options.tokenizer} tokens, vocabulary "
             f"{self.network.config.vocabulary:,} of both languages",
-            f"training: {amount:g} {budget}{at_most}, about {options.batch_tokens:,} tokens a batch and side, "
-            f"{self.steps_per_epoch:,} updates an epoch",
+            budget_note(options, "tokens of a side", self.steps_per_epoch),
         ]
-
-
-def _fingerprint(data: Pairs) -> str:
-    digest = hashlib.sha256()
-    for part in (data.train, data.valid):
-        for pair in part:
-            digest.update(f"{pair.source}\0{pair.target}\1".encode(errors="surrogatepass"))
-        digest.update(b"\2")
-    return digest.hexdigest()
