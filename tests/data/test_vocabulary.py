@@ -8,11 +8,9 @@ from hypothesis import strategies as st
 
 from elman.data.vocabulary import (
     PADDING,
-    PADDING_ID,
     UNKNOWN,
     UNKNOWN_ID,
     Vocabulary,
-    check_normalisation,
     graphemes,
     normalise,
 )
@@ -38,7 +36,7 @@ def test_rare_tokens_are_left_out_and_of_the_others_the_most_frequent_are_kept()
 
 def test_a_text_can_not_hold_what_stands_for_padding_or_unknown() -> None:
     vocabulary = Vocabulary.fit(LETTERS)
-    assert vocabulary.tokens[PADDING_ID] == PADDING
+    assert vocabulary.tokens[0] == PADDING
     assert vocabulary.tokens[UNKNOWN_ID] == UNKNOWN
     assert all(token != token.strip() for token in (PADDING, UNKNOWN))
 
@@ -47,6 +45,15 @@ def test_a_text_can_not_hold_what_stands_for_padding_or_unknown() -> None:
 def test_json_keeps_it(tokens: list[str]) -> None:
     vocabulary = Vocabulary.fit([token for token in tokens if token not in (PADDING, UNKNOWN)])
     assert Vocabulary.from_list(json.loads(json.dumps(vocabulary.to_list()))) == vocabulary
+
+
+def test_a_closed_vocabulary_is_in_order_of_the_alphabet_and_knows_no_other_token() -> None:
+    labels = Vocabulary.fit(LETTERS, closed=True)
+    assert labels.tokens == ("a", "b", "c", "d")
+    assert labels.encode(["d", "a"]).tolist() == [3, 0]
+    assert Vocabulary.from_list(labels.to_list(), closed=True) == labels
+    with pytest.raises(DataError, match=r"the label 'x' is not known: choose from a, b, c, d"):
+        labels.encode(["a", "x"])
 
 
 @pytest.mark.parametrize(
@@ -89,4 +96,4 @@ def test_normal_forms_are_those_of_unicode() -> None:
     assert normalise("e\u0301ﬁ", "nfc") == "éﬁ"
     assert normalise("e\u0301ﬁ", "nfkc") == "éfi"
     with pytest.raises(OptionError, match="'nfx' is not known: did you mean"):
-        check_normalisation("nfx")
+        normalise("a", "nfx")

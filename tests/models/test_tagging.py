@@ -1,142 +1,162 @@
 """The tagger: what it says of a sentence depends on that sentence alone, keeps to the scheme, and survives its folder."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
+import elman
 from elman.cells import CELLS
 from elman.data.examples import Sentence
 from elman.data.tag_schemes import Scheme, check_scheme
-from elman.data.vocabulary import UNKNOWN_ID
+from elman.data.vocabulary import UNKNOWN_ID, Vocabulary
 from elman.data.words import WordReader
-from elman.errors import DataError, ModelFolderError
+from elman.errors import DataError, ModelFolderError, OptionError
 from elman.models.folder import load, save_description, save_weights
-from elman.models.tagger import TaggingConfig
-from elman.models.tagging import TaggingModel
-from elman.models.tagging_scores import score_tags, usual_tags
+from elman.models.tag_scores import UsualTags, score_tags
+from elman.models.tagging import TaggingConfig, TaggingModel
+from elman.models.tasks import task_named
 
-SENTENCES = [["Ada", "met", "Bo", "Li", "."], ["no"], [], ["Ada", "Ada", "saw", "nobody", "there", "."]]
+WORDS = [["Ada", "met", "Bo", "Li", "."], ["no"], [], ["Ada", "Ada", "saw", "nobody", "there", "."]]
 ENTITIES = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+
+
+def tagged(sentences: list[list[str]]) -> list[Sentence]:
+    tags = {"Ada": "B-PER", "Bo": "B-PER", "Li": "I-PER"}
+    return [
+        Sentence(tuple(words), tuple(tags.get(word, "O") for word in words), f"a.conll, line {number}")
+        for number, words in enumerate(sentences, 1)
+    ]
 
 
 def make_model(labels: list[str] | None = None, scheme: Scheme = "IOB2", **sizes: Any) -> TaggingModel:
     """Random weights, large, float64, in evaluation mode."""
     torch.manual_seed(0)
-    labels = labels or ENTITIES
-    reader = WordReader.fit([sentence * 2 for sentence in SENTENCES])
+    reader, names = WordReader.fit(WORDS), Vocabulary.fit(labels or ENTITIES, closed=True)
     sizes = {"hidden": 6, "embedding": 5, "character_hidden": 4, "character_embedding": 3, **sizes}
-    config = TaggingConfig(len(reader.words), len(reader.characters), len(labels), **sizes)
-    model = TaggingModel(config, reader, labels, scheme, np.arange(len(reader.words)) % len(labels)).double().eval()
+    config = TaggingConfig(words=len(reader.words), characters=len(reader.characters), labels=len(names), **sizes)
+    model = TaggingModel(config, reader, names, scheme, UsualTags.fit(tagged(WORDS)))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(2)
         if model.crf is not None:
             model.crf.transitions.normal_()
-    return model
+    return model.double().eval()
 
 
-def gold(sentence: list[str]) -> tuple[str, ...]:
-    return tuple("B-PER" if word in ("Ada", "Bo") else "I-PER" if word == "Li" else "O" for word in sentence)
+every_output = pytest.mark.parametrize("output", ["crf", "softmax"])
 
 
-def tagged(sentences: list[list[str]]) -> list[Sentence]:
-    return [Sentence(tuple(words), gold(words), f"a.conllu, line {n}") for n, words in enumerate(sentences, 1)]
-
-
-@pytest.mark.parametrize("crf", [True, False], ids=["crf", "softmax"])
+@every_output
 @pytest.mark.parametrize("bidirectional", [True, False])
-def test_a_sentence_is_tagged_as_if_it_were_alone(crf: bool, bidirectional: bool) -> None:
-    model = make_model(crf=crf, bidirectional=bidirectional, layers=2)
-    together = list(model.predict(SENTENCES))
-    for sentence, found in zip(SENTENCES, together, strict=True):
-        (alone,) = model.predict_batch([sentence])
-        assert found.words == sentence
+def test_a_sentence_is_tagged_as_if_it_were_alone(output: str, bidirectional: bool) -> None:
+    model = make_model(output=output, bidirectional=bidirectional, layers=2)
+    for words, found in zip(WORDS, model.tag(WORDS), strict=True):
+        (alone,) = model.tag([words])
         assert found.tags == alone.tags
-        assert len(found.tags) == len(found.probabilities) == len(sentence)
+        assert len(found.tags) == len(found.probabilities) == len(words)
         assert found.probabilities == pytest.approx(alone.probabilities, rel=1e-12)
         assert all(0 < probability <= 1 for probability in found.probabilities)
 
 
-@pytest.mark.parametrize("crf", [True, False], ids=["crf", "softmax"])
-def test_scores_do_not_depend_on_which_sentences_share_a_batch(crf: bool) -> None:
-    model = make_model(crf=crf)
-    sentences = tagged([sentence for sentence in SENTENCES if sentence])
-    whole = model.score(sentences)
-    parts = [model.score([sentence]) for sentence in sentences]
-    assert whole.words.confusion.tolist() == sum(part.words.confusion for part in parts).tolist()
-    assert whole.words.loss_nats * 12 == pytest.approx(sum(p.words.loss_nats * p.words.examples for p in parts))
+def test_nothing_to_tag_is_no_error() -> None:
+    model = make_model()
+    assert model.tag([]) == []
+    assert [found.tags for found in model.tag([[], []])] == [(), ()]
+    assert model.answer([[]]) == [{"words": [], "tags": [], "probabilities": []}]
 
 
-def test_without_a_field_the_loss_is_cross_entropy() -> None:
-    model = make_model(crf=False)
-    batch = model.reader.read(SENTENCES)
-    tags_TB = torch.randint(len(ENTITIES), batch.words_TB.shape)
-    valid_TB = torch.arange(len(tags_TB))[:, None] < batch.lengths_B
-    expected = torch.nn.functional.cross_entropy(model(batch)[valid_TB], tags_TB[valid_TB])
-    torch.testing.assert_close(model.loss(batch, tags_TB), expected, check_dtype=False)
+@every_output
+def test_scores_do_not_depend_on_which_sentences_share_a_batch(output: str) -> None:
+    model, sentences = make_model(output=output), tagged([words for words in WORDS if words])
+    whole, parts = model.score(sentences), [model.score([sentence]) for sentence in sentences]
+    for name in ("accuracy", "loss_nats"):
+        total = sum(getattr(part, name) * part.tokens for part in parts)
+        assert getattr(whole, name) * whole.tokens == pytest.approx(total)
+
+
+@every_output
+def test_the_loss_is_that_of_the_scores_and_is_by_word(output: str) -> None:
+    model, sentences = make_model(output=output), tagged([words for words in WORDS if words])
+    batch = model.reader.read([sentence.words for sentence in sentences])
+    tags_TB = torch.zeros_like(batch.words_TB)
+    for column, sentence in enumerate(sentences):
+        tags_TB[: len(sentence.words), column] = torch.from_numpy(model.labels.encode(sentence.tags or ()))
+    assert model.loss(batch, tags_TB).item() == pytest.approx(model.score(sentences).loss_nats)
+
+
+@every_output
+def test_probabilities_of_a_word_add_up_to_one(output: str) -> None:
+    model = make_model(output=output)
+    batch = model.reader.read(WORDS)
+    total_TB = model.marginals(model(batch), batch.lengths_B).sum(-1)
+    valid_TB = torch.arange(len(total_TB))[:, None] < batch.lengths_B
+    torch.testing.assert_close(total_TB, valid_TB.to(total_TB), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("cell", [name for name in CELLS if name != "conv_lstm"])
 def test_any_cell_reads_words_and_their_characters(cell: str) -> None:
     model = make_model(cell=cell, hidden=8, embedding=8, character_hidden=8).train()
-    batch = model.reader.read(SENTENCES)
-    model.loss(batch, torch.zeros_like(batch.words_TB)).backward()
+    batch = model.reader.read(WORDS)
+    model.loss(batch, torch.full_like(batch.words_TB, model.labels.index["O"])).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
 
 
-@pytest.mark.parametrize("options", [{"connections": "residual"}, {"connections": "dense"}, {"locked_dropout": True}])
-def test_options_of_layers_act(options: dict[str, Any]) -> None:
+@pytest.mark.parametrize("options", [{"connections": "residual"}, {"connections": "dense"}, {"weight_drop": 0.2}])
+def test_options_of_layers_are_taken(options: dict[str, Any]) -> None:
     model = make_model(layers=2, dropout=0.3, layer_options=options).train()
-    batch = model.reader.read(SENTENCES)
-    assert model.loss(batch, torch.zeros_like(batch.words_TB)).isfinite()
+    assert model(model.reader.read(WORDS)).isfinite().all()
+
+
+def test_locked_dropout_draws_one_mask_for_all_words() -> None:
+    model = make_model(dropout=0.5, layer_options={"locked_dropout": True}).train()
+    x_TBD = model._drop(torch.ones(4, 3, 50, dtype=torch.float64))
+    assert (x_TBD == x_TBD[0]).all()
+    assert set(x_TBD.unique().tolist()) == {0, 2}
 
 
 def test_characters_tell_words_apart_that_the_vocabulary_does_not() -> None:
     model = make_model()
     batch = model.reader.read([["mets", "stem"]])
     assert batch.words_TB.tolist() == [[UNKNOWN_ID], [UNKNOWN_ID]]
-    spelt_UH = model._spell(batch.characters_CU, batch.character_lengths_U)
-    assert (spelt_UH[0] - spelt_UH[1]).abs().max() > 1e-3
+    emissions_TBV = model(model.reader.read([["mets"], ["stem"]]))
+    assert (emissions_TBV[:, 0] - emissions_TBV[:, 1]).abs().max() > 1e-3
 
 
 def test_words_are_forgotten_in_training_alone() -> None:
     model = make_model(word_dropout=0.5)
-    batch = model.reader.read(SENTENCES)
+    batch = model.reader.read(WORDS)
     torch.testing.assert_close(model(batch), model(batch), rtol=0, atol=0)
     model.train()
     assert not torch.equal(model(batch), model(batch))
 
 
+def test_answers_are_those_of_evaluation_and_leave_training_as_it_was() -> None:
+    model = make_model(dropout=0.5, word_dropout=0.5)
+    expected = model.tag(WORDS)
+    assert model.train().tag(WORDS) == expected
+    assert model.training
+
+
 def test_a_field_never_breaks_the_scheme() -> None:
-    model = make_model()
-    for words in (["Li", "x"] * 20, ["."] * 30):
-        (found,) = model.predict_batch([words])
-        assert check_scheme(found.tags, "IOB2") is None
-    free = make_model(crf=False).predict_batch([["Li", "x", "Bo", "no"] * 20])[0].tags
-    assert check_scheme(free, "IOB2") is not None
+    found = {}
+    for output in ("crf", "softmax"):
+        model = make_model(output=output)
+        with torch.no_grad():
+            # Everything speaks for going on with an entity that nothing began.
+            model.output.bias[model.labels.index["I-PER"]] = 20
+        found[output] = model.tag([["Li", "x", "Bo", "no"] * 5])[0].tags
+    assert check_scheme(found["softmax"], "IOB2") == "I-PER at word 1 begins the sentence"
+    assert found["crf"] == ("B-PER", *["I-PER"] * 19)
 
 
-def test_without_a_tag_outside_nothing_is_forbidden() -> None:
-    model = make_model(["B-A", "E-A"], scheme="BIOES")
-    assert len(model.predict_batch([["Ada"]])[0].tags) == 1
-
-
-def test_text_is_taken_apart_by_what_the_vocabulary_knows() -> None:
-    model = make_model()
-    assert model.split(" Ada met Bo. ") == ["Ada", "met", "Bo", "."]
-    # It knows no brackets.
-    assert model.split("(Ada) met... x!") == ["(Ada)", "met", ".", ".", ".", "x!"]
-    assert model.split("... .") == ["...", "."]
-    assert model.split("") == []
-    (answer,) = model.answer(["Ada saw nobody."])
-    assert answer["words"] == ["Ada", "saw", "nobody", "."]
-    assert list(answer) == ["text", "words", "tags", "probabilities"]
+def test_tags_that_leave_a_length_without_a_sequence_are_no_error() -> None:
+    """A scheme without O: by its rules a sentence of one word has no tags."""
+    (found,) = make_model(["B-A", "E-A"], scheme="BIOES").tag([["Ada"]])
+    assert len(found.tags) == 1
 
 
 def test_a_folder_gives_the_same_answers(tmp_path: Path) -> None:
@@ -145,29 +165,23 @@ def test_a_folder_gives_the_same_answers(tmp_path: Path) -> None:
     save_description(tmp_path, model, {})
     save_weights(tmp_path, model)
     again = load(tmp_path).double()
-    assert (again.labels, again.scheme, again.config, again.reader) == (
-        model.labels,
-        model.scheme,
-        model.config,
-        model.reader,
-    )
-    assert list(again.predict(SENTENCES)) == list(model.predict(SENTENCES))
-    sentences = tagged(SENTENCES[:2])
-    assert again.score(sentences).to_dict() == model.score(sentences).to_dict()
-    assert again.description()["output layer"] == "conditional random field"
+    for name in ("labels", "scheme", "config", "reader", "baseline"):
+        assert getattr(again, name) == getattr(model, name)
+    assert again.tag(WORDS) == model.tag(WORDS)
+    sentences = tagged(WORDS[:2])
+    assert again.score(sentences) == model.score(sentences)
 
 
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [
         ("config.json", '"B-LOC",', "", "belong to different models"),
-        ("config.json", '"IOB2"', '"IOB9"', "no scheme 'IOB9'"),
-        ("config.json", '"nfc"', '"nfx"', "normalisation='nfx'"),
-        ("vocabularies.json", '"ada", ', "", "belong to different models"),
-        ("vocabularies.json", '"ada", ', '"ada", "ada", ', "more than once"),
-        ("vocabularies.json", '"words"', '"wrods"', "damaged: 'words'"),
-        ("vocabularies.json", '"usual_tags": [0', '"usual_tags": [9', "belong to different models"),
-        ("vocabularies.json", "{", "", "damaged"),
+        ("config.json", '"IOB2"', '"IOB9"', "belong to different models"),
+        ("config.json", '"crf"', '"crff"', "output='crff' is not known"),
+        ("vocabulary.json", '"nobody", ', "", "belong to different models"),
+        ("vocabulary.json", '"nobody", ', '"nobody", "nobody", ', "more than once"),
+        ("vocabulary.json", '"words"', '"wrods"', "damaged: 'words'"),
+        ("vocabulary.json", "{", "", "damaged"),
     ],
 )
 def test_a_folder_that_is_damaged_is_an_error(tmp_path: Path, name: str, old: str, new: str, message: str) -> None:
@@ -181,48 +195,164 @@ def test_a_folder_that_is_damaged_is_an_error(tmp_path: Path, name: str, old: st
         load(tmp_path)
 
 
+def test_an_output_that_there_is_not_is_an_error() -> None:
+    with pytest.raises(OptionError, match="output='crff' is not known: did you mean 'crf'"):
+        make_model(output="crff")
+
+
 def test_scores_are_those_of_their_definitions() -> None:
-    rows = [np.array([1, 2, 0]), np.array([1, 0])]
-    guesses = [np.array([1, 0, 0]), np.array([1, 0])]
-    scores = score_tags(rows, guesses, [np.zeros(3, int), np.ones(2, int)], 1.5, ENTITIES, "IOB2")
-    assert scores.to_dict() == pytest.approx(
+    sentences = [Sentence(("a", "b", "c"), ("B-A", "I-A", "O"), ""), Sentence(("d", "e"), ("B-A", "O"), "")]
+    found, usual = [("B-A", "O", "O"), ("B-A", "O")], [("O",) * 3, ("B-A", "B-A")]
+    assert score_tags(sentences, found, 7.5, "IOB2", usual).to_dict() == pytest.approx(
         {
             "accuracy": 4 / 5,
-            "entity_f1": 0.5,
-            "entity_precision": 0.5,
-            "entity_recall": 0.5,
+            "entity_f1": 1 / 2,
+            "entity_precision": 1 / 2,
+            "entity_recall": 1 / 2,
             "loss_nats": 1.5,
             "tokens": 5,
-            "examples": 2,
+            "sentences": 2,
+            # c is O as it should be, d is B-A.
             "baseline_accuracy": 2 / 5,
-            # In B B the first is an entity of one word, as it should be; the second is none.
-            "baseline_entity_f1": 2 * 1 / (2 + 2),
+            # Of two entities one is found, and two are said to be there.
+            "baseline_entity_f1": 1 / 2,
         }
     )
-    assert scores.words.confusion[2].tolist() == [1, 0, 0, 0, 0]
-    plain = score_tags(rows, guesses, rows, 1.5, ENTITIES, "plain").to_dict()
+    plain = score_tags(sentences, found, 7.5, "plain", usual).to_dict()
     assert not [name for name in plain if "entity" in name]
-    assert plain["baseline_accuracy"] == 1
     with pytest.raises(DataError, match="nothing to score"):
-        score_tags([], [], [], 0.0, ENTITIES, "plain")
+        score_tags([], [], 0.0, "plain", [])
 
 
 def test_the_usual_tag_of_a_word_is_its_most_frequent_one() -> None:
-    words, tags = [2, 2, 2, 3, 3, 1, 1], [4, 4, 0, 2, 1, 4, 3]
-    usual = usual_tags(np.array(words), np.array(tags), size=5, unknown=1)
-    # 0 and 4 aren't there, and 1 is unknown: 4 is the most frequent of all. Of 1 and 2, once each, the first is taken.
-    assert usual.tolist() == [4, 4, 4, 1, 4]
+    tags = ("V", "V", "N", "D", "A", "N", "N")
+    usual = UsualTags.fit([Sentence(("a", "a", "a", "b", "b", "c", "c"), tags, "")])
+    # Of A and D, once each, the first is taken; of what wasn't there, the most frequent of all.
+    assert usual.tag([["a", "b", "c"], [], ["A"]]) == [("V", "A", "N"), (), ("N",)]
 
 
 def test_a_tag_that_the_model_does_not_know_is_named_with_its_place() -> None:
     odd = Sentence(("Ada", "Bo"), ("O", "B-ORG"), "b.conll, line 7")
-    with pytest.raises(DataError, match=r"b\.conll, line 7: the tag 'B-ORG' of the word 'Bo' is not among .*O, B-PER"):
-        make_model().score([*tagged(SENTENCES[:1]), odd])
+    with pytest.raises(DataError, match=r"b\.conll, line 7: the label 'B-ORG' is not known: .*O"):
+        make_model().score([*tagged(WORDS[:1]), odd])
 
 
-def test_vocabularies_are_plain_json(tmp_path: Path) -> None:
-    model = make_model()
-    save_description(tmp_path, model, {})
-    found = json.loads((tmp_path / "vocabularies.json").read_text(encoding="utf-8"))
-    assert found["words"] == model.reader.words.to_list()
-    assert len(found["usual_tags"]) == model.config.words
+def conll(sentences: list[Sentence]) -> str:
+    return "".join(
+        "".join(f"{word}\t{tag}\n" for word, tag in zip(s.words, s.tags or (), strict=True)) + "\n" for s in sentences
+    )
+
+
+SMALL: dict[str, Any] = {
+    "task": "tag",
+    "hidden": 8,
+    "embedding": 8,
+    "character_hidden": 4,
+    "character_embedding": 4,
+    "layers": 1,
+    "dropout": 0.1,
+    "averaging": 0.0,
+    "batch_tokens": 60,
+    "lr": 0.03,
+    "steps": 60,
+    "warmup": 5,
+    "validations": 3,
+    "device": "cpu",
+    "quiet": True,
+}
+# Whether Bo is a person or a place is said by the word before; Li goes on with a person alone.
+ENTRIES = [
+    Sentence(tuple(words.split()), tuple(tags.split()), "")
+    for person in ("Ada", "Bo", "Kim")
+    for words, tags in (
+        (f"met {person} Li .", "O B-PER I-PER O"),
+        (f"in {person} .", "O B-LOC O"),
+        (f"met {person} in Bo", "O B-PER O B-LOC"),
+    )
+] * 4
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "train.conll"
+    path.write_text(conll(ENTRIES), encoding="utf-8")
+    return path
+
+
+def test_it_learns_from_columns_and_scores_what_was_held_out(tmp_path: Path, data: Path) -> None:
+    result = elman.train(data, out=tmp_path / "run", test_fraction=0.2, **SMALL)
+    assert result.test_scores is not None
+    for scores in (result.scores, result.test_scores):
+        assert scores["accuracy"] == scores["entity_f1"] == 1
+        assert scores["baseline_accuracy"] < 1
+        assert scores["baseline_entity_f1"] < 1
+    assert result.test_scores["sentences"] == 7
+    assert "Li/I-PER" in result.sample or "Bo/B-LOC" in result.sample
+
+    model = elman.load(tmp_path / "run")
+    (answer,) = model.answer([["met", "Bo", "Li", "in", "Ada"]])
+    assert answer["tags"] == ["O", "B-PER", "I-PER", "O", "B-LOC"]
+    assert model.evaluate(data).to_dict()["entity_f1"] == 1
+    assert "entity F1 100.00%" in model.headline(result.scores)
+
+
+def test_vocabularies_tags_and_scheme_come_from_the_training_part_alone(tmp_path: Path, data: Path) -> None:
+    valid = tmp_path / "valid.conll"
+    valid.write_text("unheard\tO\nof\tB-PER\n\nmet\tO\n", encoding="utf-8")
+    kind = task_named("tag").kind
+    from elman.models.options import TrainOptions
+
+    options = TrainOptions(**task_named("tag").filled({"valid": (str(valid),), "hidden": 4}))
+    read = kind.read([data], options)
+    model = kind.fit(read, options)
+    assert model.reader.words.encode(["unheard", "met"]).tolist() == [UNKNOWN_ID, model.reader.words.index["met"]]
+    assert "u" not in model.reader.characters.index
+    valid.write_text("met\tB-ORG\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"valid\.conll, line 1: the label 'B-ORG' is not known"):
+        elman.train(data, out=tmp_path / "no", valid=str(valid), **SMALL)
+    assert not (tmp_path / "no").exists()
+
+
+def test_sentences_that_break_the_scheme_are_bad_rows_everywhere(tmp_path: Path, data: Path) -> None:
+    broken = "x\tO\nLi\tI-PER\n\n"
+    data.write_text(data.read_text(encoding="utf-8") + broken, encoding="utf-8")
+    result = elman.train(data, out=tmp_path / "run", valid=str(data), **{**SMALL, "steps": 2})
+    assert result.scores["sentences"] == len(ENTRIES)
+    # To score it would be an infinite loss.
+    scores = elman.load(tmp_path / "run").evaluate(data).to_dict()
+    assert scores["sentences"] == len(ENTRIES)
+    assert scores["loss_nats"] == pytest.approx(result.scores["loss_nats"])
+    for train in (
+        lambda: elman.train(data, out=tmp_path / "no", strict=True, **SMALL),
+        lambda: elman.load(tmp_path / "run").evaluate(data, strict=True),
+    ):
+        with pytest.raises(DataError, match=r"its tags break the scheme IOB2: I-PER at word 2 follows O"):
+            train()
+
+
+def test_a_batch_is_a_function_of_the_step_and_every_sentence_comes_once_an_epoch(data: Path) -> None:
+    from elman.models.options import TrainOptions
+
+    facts = task_named("tag")
+    options = TrainOptions(**facts.filled({"hidden": 4, "embedding": 4, "batch_tokens": 20}))
+    read = facts.kind.read([data], options)
+    first, second = (facts.kind.task(read, facts.kind.fit(read, options), options) for _ in range(2))
+    epoch = [first.batch(step) for step in range(first.steps_per_epoch)]
+    assert sum(len(words.lengths_B) for words, _ in epoch) == len(read.train)
+    assert sum(map(first.size, epoch)) == sum(len(sentence.words) for sentence in read.train)
+    for step in (len(epoch) - 1, 0):
+        words, tags_TB = second.batch(step)
+        assert tags_TB.equal(epoch[step][1])
+        assert words.words_TB.equal(epoch[step][0].words_TB)
+        assert words.characters_CU.equal(epoch[step][0].characters_CU)
+    assert not first.carries_state(1)
+    assert first.fingerprint == second.fingerprint
+
+
+def test_one_tag_alone_or_no_data_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "train.conll"
+    path.write_text("a\tX\nb\tX\n\n" * 20, encoding="utf-8")
+    with pytest.raises(DataError, match="the same tag"):
+        elman.train(path, out=tmp_path / "run", **SMALL)
+    with pytest.raises(DataError, match="nothing to tag"):
+        elman.train(**SMALL)
