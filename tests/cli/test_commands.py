@@ -96,7 +96,7 @@ def test_each_tokenizer_trains_evaluates_and_writes(kind: str, tmp_path: Path, t
     vocabulary = ["--vocabulary", "270"] if kind == "bpe" else []
     assert call("train", text, "--out", run, "--tokenizer", kind, *vocabulary, *FAST, "--json") == 0
     trained = capsys.readouterr()
-    assert ("perplexity" if kind == "word" else "bits/char") in trained.err
+    assert ("perplexity" if kind == "word" else "bits per character") in trained.err
     assert set(json.loads(trained.out.splitlines()[-1])) >= KEYS
     assert call("evaluate", run, text, "--json") == 0
     scores = last_line(capsys)

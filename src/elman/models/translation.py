@@ -195,10 +195,13 @@ class TranslationModel(EncoderDecoder):
 
     @staticmethod
     def headline(scores: dict[str, float]) -> str:
-        """Scores as a person reads them."""
+        """Scores as a person reads them; while training goes on nothing is translated, and there is the loss alone."""
+        loss = f"{scores['loss_nats']:.4f} nats a token over {scores['tokens']:,} tokens"
+        if "bleu" not in scores:
+            return loss
         return (
             f"BLEU {scores['bleu']:.1f} (copying the source {scores['baseline_bleu']:.1f}), chrF {scores['chrf']:.1f}, "
-            f"exact {scores['exact']:.1%}, {scores['loss_nats']:.4f} nats a token over {scores['examples']:,} pairs"
+            f"exact {scores['exact']:.1%} of {scores['examples']:,}, {loss}"
         )
 
     def loss_in_words(self, loss_nats: float) -> str:
