@@ -212,7 +212,7 @@ class TaggingModel(nn.Module):
         was_training = self.training
         self.eval()
         try:
-            for order in in_order([len(sentences[place]) for place in there], _TOKENS):
+            for order in in_order([len(sentences[int(place)]) for place in there], _TOKENS):
                 places = there[order]
                 batch = self.reader.read([sentences[place] for place in places]).to(self.device)
                 yield places, batch, self(batch)
