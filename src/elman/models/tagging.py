@@ -27,7 +27,7 @@ from elman.data.buckets import in_order
 from elman.data.conll import CONLL_SUFFIXES, read_sentences
 from elman.data.examples import Sentence
 from elman.data.inputs import read_inputs
-from elman.data.tag_schemes import SCHEMES, Scheme, allowed_transitions
+from elman.data.tag_schemes import OUTSIDE, SCHEMES, Scheme, allowed_transitions, keep_valid
 from elman.data.text import Source
 from elman.data.vocabulary import UNKNOWN_ID, Vocabulary
 from elman.data.words import WordBatch, WordReader
@@ -131,6 +131,9 @@ class TaggingModel(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.1)
 
     def _field(self) -> ConditionalRandomField:
+        # Without O there may be lengths of which no sequence keeps to the scheme: a lone word that only begins an entity.
+        if OUTSIDE not in self.labels.tokens:
+            return ConditionalRandomField(len(self.labels))
         start_V, between_VV, end_V = allowed_transitions(self.labels.tokens, self.scheme)
         return ConditionalRandomField(
             len(self.labels), forbidden_transitions=~between_VV, forbidden_starts=~start_V, forbidden_ends=~end_V
@@ -204,11 +207,13 @@ class TaggingModel(nn.Module):
         return found
 
     def _emissions(self, sentences: Sequence[Sequence[str]]) -> Iterator[tuple[np.ndarray, WordBatch, Tensor]]:
-        """Batches of sentences of like length: their places, words and emissions; nothing is drawn."""
+        """Batches of sentences of like length, empty ones left out: their places, words and emissions; nothing is drawn."""
+        there = np.flatnonzero([len(sentence) for sentence in sentences])
         was_training = self.training
         self.eval()
         try:
-            for places in in_order([len(sentence) for sentence in sentences], _TOKENS):
+            for order in in_order([len(sentences[int(place)]) for place in there], _TOKENS):
+                places = there[order]
                 batch = self.reader.read([sentences[place] for place in places]).to(self.device)
                 yield places, batch, self(batch)
         finally:
@@ -240,8 +245,10 @@ class TaggingModel(nn.Module):
     ) -> TagScores:
         """Scores on tagged sentences. Raises `DataError` for what can't be read, and for a tag that the model doesn't know."""
         sources = [data] if isinstance(data, Source) else list(data)
-        found = read_sentences(sources, text=text, label=label, encoding=encoding, bad=BadRows(strict))
-        return self.score(found.items, watch)
+        bad = BadRows(strict)
+        found = read_sentences(sources, text=text, label=label, encoding=encoding, bad=bad)
+        # As in training: what a random field rules out would be an infinite loss.
+        return self.score(keep_valid(found.items, self.scheme, bad), watch)
 
     @torch.no_grad()
     def score(self, sentences: Sequence[Sentence], watch: Callable[[float], None] | None = None) -> TagScores:
