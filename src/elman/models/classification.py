@@ -69,7 +69,8 @@ class ClassificationModel(nn.Module):
 
     `most_frequent` is that class of the training part: to say it always is the trivial baseline.
 
-    Initialiser: recurrent layers as their cell says; embedding N(0, 0.1²); pooling and output layer as `torch.nn.Linear`.
+    Initialiser: recurrent layers as their cell says; embedding N(0, 0.1²) for words and subwords, N(0, 1) for
+    characters and bytes; pooling and output layer as `torch.nn.Linear`.
     """
 
     task: ClassVar[str] = "classify"
@@ -88,8 +89,8 @@ class ClassificationModel(nn.Module):
         self.labels = list(labels)
         self.most_frequent = most_frequent
         self.embedding = nn.Embedding(config.vocabulary, config.embedding)
-        # Small: a token that is rare in the training part must still come to mean something.
-        nn.init.normal_(self.embedding.weight, std=0.1)
+        # Small where tokens are many and most of them rare: they must still come to mean something.
+        nn.init.normal_(self.embedding.weight, std=0.1 if tokenizer.kind in ("word", "bpe") else 1.0)
         self.recurrent = config.recurrent_layers(config.embedding, engine, config.bidirectional)
         self.pooling = Pooling(config.pooling, self.recurrent.output_size, 1 + config.bidirectional)
         self.dropout = Dropout(config.dropout)
