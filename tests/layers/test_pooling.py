@@ -64,6 +64,12 @@ def test_gradients_match_finite_differences(kind: str) -> None:
     assert torch.autograd.gradcheck(lambda h, *_: pooling(h, lengths_B), (h_TBH, *parameters))
 
 
+@every_kind
+def test_a_batch_of_empty_sequences_gives_zeros(kind: str) -> None:
+    pooled_BH = Pooling(kind, 4, 2)(torch.zeros(0, 3, 4), torch.tensor([0, 0, 0]))
+    assert torch.equal(pooled_BH, torch.zeros(3, 4))
+
+
 def test_a_kind_that_is_not_known_is_an_error() -> None:
     with pytest.raises(OptionError, match=r"pooling='median' is not known: choose from last, mean, max, attention"):
         Pooling("median", 4)

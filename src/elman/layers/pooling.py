@@ -33,6 +33,8 @@ class Pooling(nn.Module):
         self.query = nn.Linear(size, 1, bias=False) if kind == "attention" else None
 
     def forward(self, h_TBH: Float[Tensor, "T B H"], lengths_B: Int[Tensor, "B"]) -> Float[Tensor, "B H"]:
+        if not len(h_TBH):
+            return h_TBH.new_zeros(h_TBH.shape[1:])
         steps = torch.arange(len(h_TBH), device=h_TBH.device)
         valid_TB = steps[:, None] < lengths_B
         empty_B1 = (lengths_B == 0)[:, None]

@@ -24,7 +24,6 @@ class TaskFacts:
     reads_folders   whether a folder means more than the files in it
     options    those of `TrainOptions` that not every task has, and this one has
     defaults   of options, where they differ from those of `TrainOptions`
-    given      further defaults that follow from an option's value: {("tie", True): {"embedding": 256}}
     """
 
     name: str
@@ -35,7 +34,6 @@ class TaskFacts:
     reads_folders: bool = False
     options: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    given: Mapping[tuple[str, Any], Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def network_kind(self) -> Any:
@@ -49,11 +47,7 @@ class TaskFacts:
 
     def filled(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Options that were given, over this task's defaults."""
-        values = {**self.defaults, **given}
-        for (name, value), more in self.given.items():
-            if values.get(name) == value:
-                values = {**self.defaults, **more, **given}
-        return {**values, "task": self.name}
+        return {**self.defaults, **given, "task": self.name}
 
 
 def _load(path: str) -> Any:

@@ -30,7 +30,7 @@ def draw_curves(folder: Path) -> Path:
         axes.axhline(best["loss_nats"], color="#c8402f", linewidth=0.6, linestyle=":")
         axes.set_title(f"best validation loss {best['loss_nats']:.3f} nats at step {best['step']}")
     axes.set_xlabel("seconds of training")
-    axes.set_ylabel("loss, nats a token")
+    axes.set_ylabel("loss, nats")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     picture = io.BytesIO()

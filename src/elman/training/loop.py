@@ -8,8 +8,8 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple, Protocol
@@ -23,6 +23,7 @@ from elman.models.task import Task
 from elman.training import checkpoint
 from elman.training.average import WeightAverage
 from elman.training.checkpoint import Progress
+from elman.training.prefetch import Prefetch
 from elman.training.schedule import Schedule
 
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
@@ -62,6 +63,7 @@ class Trainer:
         self._keep_best = keep_best
         self.observers = observers
         self._carried: Any = None
+        self._batch: Callable[[int], Any] = task.batch
         self._optimizer = make_optimizer(task.network, options)
         self._average = WeightAverage(task.network, options.averaging)
         self._interrupted_by: int | None = None
@@ -102,7 +104,7 @@ class Trainer:
         Raises `TrainingInterruptedError` on SIGINT or SIGTERM, after everything is saved, and `TrainingDivergedError` when the
         loss or the gradient is no longer finite, with the last good checkpoint left as it is.
         """
-        with self._signals():
+        with self._signals(), self._prefetching():
             clock = _Clock(self.progress.seconds)
             report = _Report(clock.seconds)
             saved_at = clock.seconds
@@ -135,7 +137,7 @@ class Trainer:
         """One update, at the learning rate of this part of the budget. Raises `TrainingDivergedError`."""
         step, network = self.progress.step, self.task.network
         network.train()
-        batch = self.task.batch(step)
+        batch = self._batch(step)
         state = self._carried if self.task.carries_state(step) else None
         rate = self.schedule.learning_rate(step, fraction)
         for group in self._optimizer.param_groups:
@@ -188,6 +190,16 @@ class Trainer:
     def _tell(self, what: str, values: dict[str, float]) -> None:
         for observer in self.observers:
             getattr(observer, what)(self.progress, self.fraction, values)
+
+    @contextmanager
+    def _prefetching(self) -> Iterator[None]:
+        """Batches are made ahead, in a thread that ends with the run."""
+        with closing(Prefetch(self.task.batch)) as ahead:
+            self._batch = ahead
+            try:
+                yield
+            finally:
+                self._batch = self.task.batch
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
