@@ -2,7 +2,8 @@
 
 import copy
 import pickle
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 import torch
@@ -10,8 +11,9 @@ from laws import LeakyCell, LeakyState, assert_same
 from twins import random, run
 
 import elman
-from elman.cells import CELLS, ElmanCell, GRUCell, LSTMCell
-from elman.errors import OptionError, ShapeError
+from elman.cells import CELLS, Cell, ElmanCell, GRUCell, LSTMCell
+from elman.cells.operations import affine, concat, tanh
+from elman.errors import EngineError, OptionError, ShapeError
 from elman.layers import CELL_NAMES, Recurrent, layers_of
 
 DROP_INS = {"elman": elman.RNN, "lstm": elman.LSTM, "gru": elman.GRU}
@@ -103,6 +105,36 @@ def test_a_state_has_the_form_that_the_cell_has() -> None:
         Recurrent(LeakyCell(4), 3)(x, torch.zeros(1, 2, 4))
     with pytest.raises(ShapeError, match=r"the state of this layer is one tensor h: tuple was given"):
         Recurrent("gru", 3, 4)(x, (torch.zeros(1, 2, 4),))
+
+
+class JoinedState(NamedTuple):
+    h: torch.Tensor
+    c: torch.Tensor
+
+
+@dataclass(frozen=True)
+class JoinedCell(Cell):
+    """One product reads both states, which stand apart in memory."""
+
+    name: ClassVar[str] = "joined"
+    gates: ClassVar[tuple[str, ...]] = ("h",)
+    state_type: ClassVar = JoinedState
+
+    def weight_shapes(self, input_size):
+        return {**super().weight_shapes(input_size), "mix": (self.hidden_size, 2 * self.hidden_size)}
+
+    def step(self, weights, u_BG, state):
+        h = tanh(self.inputs(weights, u_BG) + affine(concat([state.c, state.h]), weights["mix"]))
+        return h, JoinedState(h, 0.5 * state.c + h)
+
+
+def test_what_the_native_engine_can_not_say_runs_by_the_reference_and_says_why() -> None:
+    layers = Recurrent(JoinedCell(4), 3)
+    assert layers.engine == "reference"
+    layers(torch.randn(5, 2, 3))[0].sum().backward()
+    assert layers.mix_l0.grad.abs().sum() > 0
+    with pytest.raises(EngineError, match=r"values joined from several states .* give each a matrix of its own"):
+        Recurrent(JoinedCell(4), 3, engine="native")
 
 
 OPTIONS: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from elman.errors import TraceError
 from elman.programs.code import NOTHING, OPERATIONS, ArrayKind, Instruction, Operand, OperandKind, Program, WeightUse
 from elman.programs.graph import NUMBER, ROW_SUMS, Node
 from elman.programs.placement import Place, Placement, is_computed
@@ -156,7 +157,11 @@ class _StageBody:
             and (n.data.matrix, n.data.transposed) == (first.data.matrix, first.data.transposed)
         ]
         row = placement.row_of(first.operands)
-        assert row is not None
+        if row is None:
+            raise TraceError(
+                "a product reads values joined from several states or inputs, which don't stand side by side in memory: give each "
+                "a matrix of its own, and add the products."
+            )
         inner = sum(node.width for node in first.operands)
         count = max(piece.data.index for piece in pieces) + 1
         register = self._next
