@@ -159,8 +159,8 @@ class _StageBody:
         row = placement.row_of(first.operands)
         if row is None:
             raise TraceError(
-                "a product reads values joined from several states or inputs, which don't stand side by side in memory: give each "
-                "a matrix of its own, and add the products."
+                "a product reads values joined from several states or inputs, which don't stand side by side in memory: "
+                "give each a matrix of its own, and add the products."
             )
         inner = sum(node.width for node in first.operands)
         count = max(piece.data.index for piece in pieces) + 1
