@@ -27,7 +27,7 @@ _OUT_OF_RANGE: dict[str, list[Any]] = {
         for name in ("hidden", "layers", "embedding", "batch", "batch_tokens", "bptt", "validations", "minimum_count")
     },
     **{name: [-1] for name in ("warmup", "patience")},
-    **{name: [-0.1] for name in ("clip", "weight_decay")},
+    **{name: [-0.1] for name in ("clip", "weight_decay", "rare_dropout")},
     **{name: [0, 0.0, -1.0] for name in ("minutes", "epochs", "max_epochs", "lr")},
     "steps": [0, -5],
     "vocabulary": [0, -1],

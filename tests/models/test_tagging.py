@@ -14,6 +14,8 @@ from elman.data.vocabulary import UNKNOWN_ID, Vocabulary
 from elman.data.words import WordReader
 from elman.errors import DataError, ModelFolderError, OptionError
 from elman.models.folder import load, save_description, save_weights
+from elman.models.options import TrainOptions
+from elman.models.parts import Parts
 from elman.models.tag_scores import UsualTags, score_tags
 from elman.models.tagging import TaggingConfig, TaggingModel
 from elman.models.tasks import task_named
@@ -356,3 +358,24 @@ def test_one_tag_alone_or_no_data_is_an_error(tmp_path: Path) -> None:
         elman.train(path, out=tmp_path / "run", **SMALL)
     with pytest.raises(DataError, match="nothing to tag"):
         elman.train(**SMALL)
+
+
+def test_rare_words_are_forgotten_in_training_as_often_as_their_equation_says() -> None:
+    facts = task_named("tag")
+    words = ["common"] * 9 + ["rare"]
+    sentence = Sentence(tuple(words), tuple("A" if word == "rare" else "B" for word in words), "a.conll, line 1")
+    options = TrainOptions(**facts.filled({"hidden": 4, "rare_dropout": 1.0, "dropout": 0.0}))
+    parts = Parts([sentence], [sentence], None, [])
+    network = facts.kind.fit(parts, options)
+    task = facts.kind.task(parts, network, options)
+    numbers = network.reader.numbers(["common", "rare"])
+    assert task._forgotten_V[numbers].tolist() == pytest.approx([0.1, 0.5])
+
+    read: list[torch.Tensor] = []
+    network.loss = lambda batch, _: read.append(batch.words_TB) or torch.zeros(())
+    torch.manual_seed(0)
+    for _ in range(400):
+        task.loss(task.batch(0), None)
+    unknown_T = (torch.stack(read) == UNKNOWN_ID).double().mean((0, 2))
+    assert unknown_T[:9].mean() == pytest.approx(0.1, abs=0.03)
+    assert unknown_T[9] == pytest.approx(0.5, abs=0.1)

@@ -86,6 +86,11 @@ class WordReader:
         words, characters = (Vocabulary.from_list(stored[name]) for name in ("words", "characters"))
         return cls(words, characters, str(stored["normalisation"]), bool(stored["lower_case"]))
 
+    def numbers(self, words: Sequence[str]) -> np.ndarray:
+        """The number of each word, int64 (N,)."""
+        written = [normalise(word, self.normalisation) for word in words]
+        return self.words.encode([word.lower() if self.lower_case else word for word in written])
+
     def read(self, sentences: Sequence[Sequence[str]]) -> WordBatch:
         """The sentences as a batch, a column each, in their order; a sentence may be empty."""
         rows = [[normalise(word, self.normalisation) for word in sentence] for sentence in sentences]

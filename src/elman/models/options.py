@@ -130,6 +130,9 @@ class TrainOptions:
     weight_decay: float = _option(0.1, "AdamW's weight decay, on matrices only.")
     smoothing: float = _option(0.0, "Label smoothing: the part of the target that goes to all classes alike.")
     word_dropout: float = _option(0.0, "How often training reads a token as the unknown one.")
+    rare_dropout: float = _option(
+        0.0, "How often training reads a word that it has n times as the unknown one: this / (this + n)."
+    )
     averaging: float = _option(
         0.0,
         "Validate and keep a running mean of the weights, with this decay: 0.99 is over some 100 updates; 0 for none.",
@@ -161,7 +164,7 @@ class TrainOptions:
         ):
             self._check(name, getattr(self, name) >= 1, "must be at least 1")
         self._check("seed", 0 <= self.seed < 2**63, "must be a whole number from 0 to 2⁶³ - 1")
-        for name in ("warmup", "clip", "weight_decay", "patience", "alpha"):
+        for name in ("warmup", "clip", "weight_decay", "patience", "alpha", "rare_dropout"):
             self._check(name, getattr(self, name) >= 0, "must be 0 or more")
         for name in (*BUDGETS, "max_epochs", "lr"):
             self._check(name, getattr(self, name) is None or getattr(self, name) > 0, "must be more than 0")

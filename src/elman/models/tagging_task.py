@@ -1,6 +1,7 @@
 """The tagger as a task to train: batches of sentences of like length, the likelihood of their tags."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from elman.data.conll import read_sentences
 from elman.data.examples import Reading, Sentence
 from elman.data.tag_schemes import find_scheme, keep_valid
 from elman.data.text import Source
-from elman.data.vocabulary import Vocabulary
+from elman.data.vocabulary import UNKNOWN_ID, Vocabulary
 from elman.data.words import WordBatch, WordReader
 from elman.errors import DataError
 from elman.models.options import TrainOptions
@@ -49,6 +50,8 @@ class TaggingKind:
             [sentence.words for sentence in data.train],
             minimum=options.minimum_count,
             limit=options.vocabulary,
+            # What was seen once stands for what wasn't seen at all: so the unknown character is learnt too.
+            character_minimum=2,
             normalisation=options.normalisation,
             lower_case=options.lowercase,
         )
@@ -92,6 +95,7 @@ class TaggingTask:
         lengths = [len(sentence.words) for sentence in data.train]
         self._buckets = Buckets(lengths, options.batch_tokens, options.seed)
         self.steps_per_epoch = len(self._buckets)
+        self._forgotten_V = self._rates().to(network.device)
         self.fingerprint = data.fingerprint
         self.notes = [
             *data.notes,
@@ -110,7 +114,20 @@ class TaggingTask:
         return False
 
     def loss(self, batch: tuple[WordBatch, Tensor], state: Any) -> tuple[Tensor, Any]:  # noqa: ARG002
-        return self.network.loss(*batch), None
+        words, tags_TB = batch
+        if self._options.rare_dropout:
+            rates_TB = self._forgotten_V[words.words_TB]
+            forgotten_TB = torch.rand(rates_TB.shape, device=rates_TB.device) < rates_TB
+            words = replace(words, words_TB=words.words_TB.masked_fill(forgotten_TB, UNKNOWN_ID))
+        return self.network.loss(words, tags_TB), None
+
+    def _rates(self) -> Tensor:
+        """How often each word is read as the unknown one in training: a / (a + n) for one that is there n times (Kiperwasser
+        and Goldberg, TACL 4, 2016).
+        """
+        read = self.network.reader.numbers([word for sentence in self._data.train for word in sentence.words])
+        counts_V = torch.bincount(torch.from_numpy(read), minlength=self.network.config.words)
+        return self._options.rare_dropout / (self._options.rare_dropout + counts_V).clamp(min=1)
 
     def size(self, batch: tuple[WordBatch, Tensor]) -> int:
         return int(batch[0].lengths_B.sum())

@@ -101,6 +101,7 @@ TASKS: dict[str, TaskFacts] = {
             options=(
                 "text", "label", "test_fraction", "strict", "normalisation", "lowercase", "minimum_count",
                 "bidirectional", "character_embedding", "character_hidden", "output", "batch_tokens", "word_dropout",
+                "rare_dropout",
             ),
             defaults={
                 "normalisation": "nfc",
@@ -108,7 +109,7 @@ TASKS: dict[str, TaskFacts] = {
                 "hidden": 192,
                 "layers": 2,
                 "dropout": 0.4,
-                "word_dropout": 0.1,
+                "rare_dropout": 1.0,
                 "weight_decay": 0.01,
                 "averaging": 0.995,
                 "max_epochs": 12,
