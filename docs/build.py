@@ -122,6 +122,7 @@ REFERENCE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("elman.models.scoring", ("Scores",)),
     ("elman.models.folder", ("load",)),
     ("elman.training.run", ("train", "TrainResult")),
+    ("elman.sklearn", ("SequenceClassifier", "SequenceTagger")),
     ("elman.data.text", ("read_documents",)),
     ("elman.data.tokenizer", ()),
     ("elman.cells.cell", ("Cell", "Cell.project", "Cell.step")),

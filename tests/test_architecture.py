@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "convert": GROUND | {"cells", "layers"},
     "models": GROUND | {"cells", "engines", "layers", "data"},
     "training": GROUND | {"cells", "engines", "layers", "data", "models"},
+    "sklearn": GROUND | {"data", "models", "training"},
     "cli": GROUND | {"cells", "engines", "layers", "convert", "data", "models", "training"},
     "__main__": {"cli"},
 }
