@@ -10,11 +10,10 @@ from pathlib import Path
 
 import elman
 
-quick = "--quick" in sys.argv
+size: dict[str, float] = {"hidden": 32, "steps": 20} if "--quick" in sys.argv else {"minutes": 1}
 
 with tempfile.TemporaryDirectory() as folder:
-    run = Path(folder) / "run"
-    result = elman.train(out=run, cell="gru", hidden=32, steps=20) if quick else elman.train(out=run, cell="gru", minutes=1)
+    result = elman.train(out=Path(folder) / "run", cell="gru", **size)
     print(f"{result.scores['bits_per_char']:.3f} bits per character on what was held out")
 
     model = elman.load(result.run)

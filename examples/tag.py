@@ -11,8 +11,9 @@ from pathlib import Path
 
 import elman
 
-PERSONS = ["Ada", "Bo Li", "Cem", "Dai", "Eva Lund"]
-PLACES = ["Ulm", "Bern", "New York", "Oslo", "Fez"]
+# Who is called like a place can be told by the words around alone.
+PERSONS = ["Ada", "Bo Li", "Cem", "Dai", "Eva Lund", "Florence", "Sydney"]
+PLACES = ["Ulm", "Bern", "New York", "Oslo", "Fez", "Florence", "Sydney"]
 FORMS = ["{0} lives in {1} .", "In {1} , {0} met {2} .", "{0} and {2} left {1} yesterday ."]
 
 
@@ -38,13 +39,13 @@ with tempfile.TemporaryDirectory() as folder:
         ),
         encoding="utf-8",
     )
-    result = elman.train(corpus, out=Path(folder) / "run", hidden=32, epochs=1 if "--quick" in sys.argv else 8)
+    epochs = 1 if "--quick" in sys.argv else 8
+    result = elman.train(corpus, out=Path(folder) / "run", hidden=32, batch_tokens=256, epochs=epochs)
     scores = result.scores
-    print(
-        f"F1 of names {scores['entity_f1']:.1%}, by the most frequent tag of each word {scores['baseline_entity_f1']:.1%}"
-    )
+    usual = scores["baseline_entity_f1"]
+    print(f"F1 of names {scores['entity_f1']:.1%}, by the most frequent tag of each word {usual:.1%}")
 
     model = elman.load(result.run)
-    words = ["Cem", "and", "Ina", "Berg", "left", "New", "Delhi", "yesterday", "."]
-    (found,) = model.tag([words])
-    print(" ".join(f"{word}/{tag}" for word, tag in zip(words, found.tags, strict=True)))
+    sentences = ["Florence lives in Sydney .", "In Florence , Sydney met Bo Li .", "Sydney left Florence yesterday ."]
+    for found, text in zip(model.tag([text.split() for text in sentences]), sentences, strict=True):
+        print(" ".join(f"{word}/{tag}" for word, tag in zip(text.split(), found.tags, strict=True)))

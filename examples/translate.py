@@ -17,7 +17,7 @@ THINGS = {"houses": "Häuser", "books": "Bücher", "trees": "Bäume", "birds": "
 
 # German says the ones first: the decoder has to look back.
 pairs = [
-    (f"{ten}-{one} {thing}", f"{ONES[one]}und{TENS[ten]} {THINGS[thing]}")
+    (f"I see {ten}-{one} {thing}.", f"Ich sehe {ONES[one]}und{TENS[ten]} {THINGS[thing]}.")
     for ten, one, thing in itertools.product(TENS, ONES, THINGS)
 ]
 
@@ -33,10 +33,9 @@ with tempfile.TemporaryDirectory() as folder:
         embedding=64,
         epochs=1 if "--quick" in sys.argv else 60,
     )
-    print(f"exactly right: {result.scores['exact']:.0%} of what was held out")
+    scores = result.scores
+    print(f"BLEU {scores['bleu']:.1f}, exactly right {scores['exact']:.0%} of what was held out")
 
     model = elman.load(result.run)
-    for text, found in zip(
-        ["thirty-two birds", "eighty-one trees"], model.answer(["thirty-two birds", "eighty-one trees"]), strict=True
-    ):
-        print(f"{text} → {found['translation']}")
+    for found in model.answer(["I see thirty-two birds.", "I see eighty-one trees."]):
+        print(f"{found['text']} → {found['translation']}")

@@ -3,12 +3,15 @@
     SequenceClassifier   X: texts, y: labels                         `fit`, `predict`, `predict_proba`, `score`
     SequenceTagger       X: sentences, a list of words each; y: a list of tags for each
 
-Parameters are the options of `elman train` (`docs/command-line.md`); None is the task's default. Needs scikit-learn.
+Parameters are the options of `elman train` (`docs/command-line.md`); None is the task's default. Without a budget (`minutes`,
+`epochs`, `steps`) training takes as many epochs as the task's `max_epochs`: then, or with one in epochs or steps, the same
+`random_state` gives the same network on the same machine, in one thread of Python at a time. Needs scikit-learn.
 """
 
 import tempfile
-from collections.abc import Sequence
-from contextlib import closing
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,19 +19,20 @@ import numpy as np
 import torch
 
 from elman.data.examples import Example, Item, Sentence
-from elman.data.split import hold_out
-from elman.errors import OptionError, ShapeError
+from elman.data.tag_schemes import entity_f1
+from elman.errors import OptionError, ShapeError, TrainingDivergedError, TrainingInterruptedError
 from elman.models.device import find_device
 from elman.models.folder import WEIGHTS, load_weights, save_weights
-from elman.models.options import TrainOptions
-from elman.models.parts import Parts
+from elman.models.options import BUDGETS, TrainOptions
 from elman.models.tasks import task_named
 from elman.training.loop import Trainer
 from elman.training.progress import Display, SilentDisplay, make_display
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin  # type: ignore[import-untyped]
-    from sklearn.utils.validation import check_is_fitted  # type: ignore[import-untyped]
+    from sklearn.utils import assert_all_finite, check_random_state  # type: ignore[import-untyped]
+    from sklearn.utils.multiclass import check_classification_targets  # type: ignore[import-untyped]
+    from sklearn.utils.validation import check_is_fitted, column_or_1d  # type: ignore[import-untyped]
 except ImportError as error:
     raise OptionError("elman.sklearn needs scikit-learn: pip install 'elman[sklearn]'.") from error
 
@@ -41,28 +45,32 @@ class _SequenceEstimator(BaseEstimator):
     def _options(self) -> TrainOptions:
         """The options of training: parameters that were given, over the task's defaults."""
         given = {name: value for name, value in self.get_params(deep=False).items() if value is not None}
-        # None draws another seed each time.
-        given["seed"] = given.pop("random_state", None)
-        if given["seed"] is None:
-            given["seed"] = int(np.random.default_rng().integers(2**31))
+        # Searches draw numbers of numpy's kinds.
+        given = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
+        seed = given.pop("random_state", None)
+        given["seed"] = seed if isinstance(seed, int) else int(check_random_state(seed).randint(2**31 - 1))
         del given["verbose"]
-        return TrainOptions(**task_named(self._task).filled(given))
+        options = TrainOptions(**task_named(self._task).filled(given))
+        # What a clock decides isn't the same twice.
+        return options if any(name in given for name in BUDGETS) else options.changed(epochs=options.max_epochs)
 
-    def _train(self, items: list[Item], labels: list[str] | None) -> Any:
-        """A network trained on the items; a seeded part of them decides which weights are kept."""
+    def _train(self, items: list[Item]) -> tuple[Any, int]:
+        """A network trained on the items, of which a seeded part decides which weights are kept; and its updates."""
         options, kind = self._options(), task_named(self._task).kind
-        train, valid = hold_out(items, labels, options.valid_fraction, options.seed)
-        parts = Parts(train, valid, None, [])
+        parts = kind.split(items, options)
+        # The first says what was read.
+        for note in parts.notes[1:]:
+            warnings.warn(note, stacklevel=3)
         # Training draws from torch's global generator; the caller's own draws go on as if it had not.
         with torch.random.fork_rng(), tempfile.TemporaryDirectory() as folder:
             network = kind.fit(parts, options).to(find_device(options.device))
             task = kind.task(parts, network, options)
-            display: Display = make_display(network) if self.get_params()["verbose"] else SilentDisplay()
-            with closing(display):
+            display: Display = make_display(network) if self.get_params(deep=False)["verbose"] else SilentDisplay()
+            with closing(display), _no_folder_to_go_on_with():
                 trainer = Trainer(task, options, Path(folder), lambda: save_weights(Path(folder), network), [display])
-                self.n_steps_ = trainer.fit().step
+                steps = trainer.fit().step
             load_weights(network, Path(folder) / WEIGHTS)
-        return network.eval()
+        return network.eval(), steps
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -70,6 +78,7 @@ class _SequenceEstimator(BaseEstimator):
         tags.input_tags.one_d_array = True
         tags.input_tags.string = True
         tags.target_tags.required = True
+        tags.non_deterministic = self.get_params(deep=False)["minutes"] is not None
         return tags
 
 
@@ -94,6 +103,7 @@ class SequenceClassifier(ClassifierMixin, _SequenceEstimator):
         pooling: str | None = None,
         tokenizer: str | None = None,
         vocabulary: int | None = None,
+        minimum_count: int | None = None,
         normalisation: str | None = None,
         lowercase: bool | None = None,
         cell_options: dict[str, Any] | None = None,
@@ -104,13 +114,14 @@ class SequenceClassifier(ClassifierMixin, _SequenceEstimator):
         batch_tokens: int | None = None,
         lr: float | None = None,
         weight_decay: float | None = None,
+        averaging: float | None = None,
         smoothing: float | None = None,
         word_dropout: float | None = None,
         valid_fraction: float | None = None,
         patience: int | None = None,
         device: str = "cpu",
         engine: str = "auto",
-        random_state: int | None = 0,
+        random_state: int | np.random.RandomState | None = 0,
         verbose: bool = False,
     ) -> None:
         self.cell = cell
@@ -122,6 +133,7 @@ class SequenceClassifier(ClassifierMixin, _SequenceEstimator):
         self.pooling = pooling
         self.tokenizer = tokenizer
         self.vocabulary = vocabulary
+        self.minimum_count = minimum_count
         self.normalisation = normalisation
         self.lowercase = lowercase
         self.cell_options = cell_options
@@ -132,6 +144,7 @@ class SequenceClassifier(ClassifierMixin, _SequenceEstimator):
         self.batch_tokens = batch_tokens
         self.lr = lr
         self.weight_decay = weight_decay
+        self.averaging = averaging
         self.smoothing = smoothing
         self.word_dropout = word_dropout
         self.valid_fraction = valid_fraction
@@ -143,30 +156,33 @@ class SequenceClassifier(ClassifierMixin, _SequenceEstimator):
 
     def fit(self, X: Sequence[str], y: Sequence[Any]) -> "SequenceClassifier":
         """Train on texts and a label each."""
-        texts, labels = _texts(X), np.asarray(y)
+        _check_given(y)
+        texts, labels = _texts(X), column_or_1d(y, warn=True)
         _check_lengths(len(texts), len(labels))
-        self.classes_ = np.unique(labels)
-        if len(self.classes_) < 2:
-            raise OptionError(
-                "all labels are the same: there is nothing to classify. Give texts of two classes or more."
-            )
+        assert_all_finite(labels, input_name="y")
+        check_classification_targets(labels)
+        classes, places = np.unique(labels, return_inverse=True)
+        if len(classes) < 2:
+            raise OptionError("y has one class only: there is nothing to classify. Give texts of two classes or more.")
         # Any kind of label goes by its place, so that numbers and texts come back as what they were.
-        places = [str(place) for place in np.searchsorted(self.classes_, labels)]
-        items = [Example(text, place, f"X[{n}]") for n, (text, place) in enumerate(zip(texts, places, strict=True))]
-        self.model_ = self._train(items, places)
+        examples = [
+            Example(text, str(place), f"X[{n}]") for n, (text, place) in enumerate(zip(texts, places, strict=True))
+        ]
+        self.model_, self.n_steps_ = self._train(examples)
+        self.classes_ = classes
         return self
 
     def predict_proba(self, X: Sequence[str]) -> np.ndarray:
         """P(class) of each text (N, V), in the order of `classes_`."""
         check_is_fitted(self)
         found_NV = np.exp(self.model_.log_probabilities(self.model_.tokenizer.encode_each(_texts(X))))
-        order = np.argsort([int(label) for label in self.model_.labels])
-        return found_NV[:, order]
+        # The model's labels are places as texts, "10" before "2".
+        return found_NV[:, np.argsort([int(label) for label in self.model_.labels])]
 
     def predict(self, X: Sequence[str]) -> np.ndarray:
         """The likeliest class of each text (N,)."""
-        check_is_fitted(self)
-        return self.classes_[self.predict_proba(X).argmax(1)] if len(X) else self.classes_[:0]
+        best_N = self.predict_proba(X).argmax(1)
+        return self.classes_[best_N]
 
 
 class SequenceTagger(_SequenceEstimator):
@@ -191,6 +207,7 @@ class SequenceTagger(_SequenceEstimator):
         bidirectional: bool | None = None,
         output: str | None = None,
         vocabulary: int | None = None,
+        minimum_count: int | None = None,
         normalisation: str | None = None,
         lowercase: bool | None = None,
         cell_options: dict[str, Any] | None = None,
@@ -201,12 +218,14 @@ class SequenceTagger(_SequenceEstimator):
         batch_tokens: int | None = None,
         lr: float | None = None,
         weight_decay: float | None = None,
+        averaging: float | None = None,
         rare_dropout: float | None = None,
         valid_fraction: float | None = None,
         patience: int | None = None,
+        strict: bool | None = None,
         device: str = "cpu",
         engine: str = "auto",
-        random_state: int | None = 0,
+        random_state: int | np.random.RandomState | None = 0,
         verbose: bool = False,
     ) -> None:
         self.cell = cell
@@ -219,6 +238,7 @@ class SequenceTagger(_SequenceEstimator):
         self.bidirectional = bidirectional
         self.output = output
         self.vocabulary = vocabulary
+        self.minimum_count = minimum_count
         self.normalisation = normalisation
         self.lowercase = lowercase
         self.cell_options = cell_options
@@ -229,53 +249,120 @@ class SequenceTagger(_SequenceEstimator):
         self.batch_tokens = batch_tokens
         self.lr = lr
         self.weight_decay = weight_decay
+        self.averaging = averaging
         self.rare_dropout = rare_dropout
         self.valid_fraction = valid_fraction
         self.patience = patience
+        self.strict = strict
         self.device = device
         self.engine = engine
         self.random_state = random_state
         self.verbose = verbose
 
     def fit(self, X: Sequence[Sequence[str]], y: Sequence[Sequence[str]]) -> "SequenceTagger":
-        """Train on sentences and a tag for each of their words."""
-        _check_lengths(len(X), len(y))
-        items = _sentences(X, y)
-        self.model_ = self._train(items, None)
+        """Train on sentences and a tag for each of their words.
+
+        Sentences whose tags break the scheme of the others are left out with a warning; `strict` stops at the first.
+        """
+        sentences = [sentence for sentence in _sentences(X, y) if sentence.words]
+        self.model_, self.n_steps_ = self._train(sentences)
         self.classes_ = np.array(self.model_.labels.tokens)
         self.scheme_ = self.model_.scheme
         return self
 
     def predict(self, X: Sequence[Sequence[str]]) -> list[list[str]]:
-        """The tags of each sentence's words."""
+        """The tags of each sentence's words: the likeliest of the whole sentence together, if `output` is "crf"."""
         check_is_fitted(self)
-        return [list(found.tags) for found in self.model_.tag([tuple(words) for words in X])]
+        return [list(found.tags) for found in self.model_.tag(_words(X))]
+
+    def predict_proba(self, X: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        """P(tag) of each word of each sentence (T, V), in the order of `classes_`."""
+        check_is_fitted(self)
+        return self.model_.probabilities(_words(X))
 
     def score(self, X: Sequence[Sequence[str]], y: Sequence[Sequence[str]]) -> float:
-        """F1 of entities, or accuracy where tags are of no spans."""
+        """F1 of entities, or accuracy where tags are of no spans. A tag that training hadn't is one that wasn't found."""
         check_is_fitted(self)
-        scores = self.model_.score(_sentences(X, y)).to_dict()
-        return float(scores.get("entity_f1", scores["accuracy"]))
+        true, found = [sentence.tags or () for sentence in _sentences(X, y)], self.predict(X)
+        if self.scheme_ != "plain":
+            return entity_f1(true, found).f1
+        right = [
+            tag == said
+            for tags, answer in zip(true, found, strict=True)
+            for tag, said in zip(tags, answer, strict=True)
+        ]
+        if not right:
+            raise ShapeError("X has no words, so there is nothing to score.")
+        return sum(right) / len(right)
+
+
+@contextmanager
+def _no_folder_to_go_on_with() -> Iterator[None]:
+    """An estimator's folder ends with its training: errors say nothing of it, and an interrupt ends a search as well."""
+    try:
+        yield
+    except TrainingInterruptedError as error:
+        # A search goes on after an error, if it is told to; who interrupts it means all of it.
+        raise KeyboardInterrupt from error
+    except TrainingDivergedError as error:
+        raise TrainingDivergedError("training diverged: give a lower lr, or look for odd values among X.") from error
 
 
 def _texts(X: Any) -> list[str]:
     """X as a list of texts. Raises `ShapeError` for anything else."""
-    values = list(X) if not isinstance(X, str) and np.ndim(np.asarray(X, dtype=object)) == 1 else None
-    if values is None or not all(isinstance(value, str) for value in values):
-        raise ShapeError("X must be texts: a list or a column of str.")
+    values = _listed(X, "texts: a list or a column of str")
+    for number, value in enumerate(values):
+        if not isinstance(value, str):
+            raise ShapeError(f"X must be texts, but X[{number}] is of the type {type(value).__name__}.")
     return [str(value) for value in values]
 
 
-def _sentences(X: Sequence[Sequence[str]], y: Sequence[Sequence[str]]) -> list[Sentence]:
+def _words(X: Any) -> list[tuple[str, ...]]:
+    """X as sentences. Raises `ShapeError` for anything else."""
+    return [_strings(words, f"X[{number}]", "words") for number, words in enumerate(_listed(X, "sentences"))]
+
+
+def _sentences(X: Any, y: Any) -> list[Sentence]:
     """Sentences with their tags. Raises `ShapeError` for one whose words and tags are not equally many."""
-    items = []
-    for number, (words, tags) in enumerate(zip(X, y, strict=True)):
-        if isinstance(words, str) or len(words) != len(tags):
-            raise ShapeError(f"X[{number}] must be a list of words, and y[{number}] a tag for each of them.")
-        items.append(Sentence(tuple(map(str, words)), tuple(map(str, tags)), f"X[{number}]"))
-    return items
+    _check_given(y)
+    sentences, answers = _words(X), _listed(y, "lists of tags", "y")
+    _check_lengths(len(sentences), len(answers))
+    found = []
+    for number, (words, answer) in enumerate(zip(sentences, answers, strict=True)):
+        tags = _strings(answer, f"y[{number}]", "tags")
+        if len(words) != len(tags):
+            raise ShapeError(f"X[{number}] has {len(words)} words and y[{number}] {len(tags)} tags: give one for each.")
+        found.append(Sentence(words, tags, f"X[{number}]"))
+    return found
+
+
+def _strings(values: Any, where: str, what: str) -> tuple[str, ...]:
+    if isinstance(values, str) or not all(
+        isinstance(value, str) for value in _listed(values, f"a list of {what}", where)
+    ):
+        raise ShapeError(f"{where} must be a list of {what}, each a str.")
+    return tuple(str(value) for value in values)
+
+
+def _listed(values: Any, what: str, name: str = "X") -> list[Any]:
+    """A sequence, or what numpy takes for one, as a list. A table of pandas is none: it would give its columns' names."""
+    if hasattr(values, "__array__") and not hasattr(values, "__len__"):
+        values = np.asarray(values)
+    table = getattr(values, "ndim", 1) != 1 and not isinstance(values, np.ndarray)
+    if (
+        isinstance(values, str | bytes | dict)
+        or table
+        or not (hasattr(values, "__len__") and hasattr(values, "__iter__"))
+    ):
+        raise ShapeError(f"{name} must be {what}, not of the type {type(values).__name__}.")
+    return list(values)
 
 
 def _check_lengths(x: int, y: int) -> None:
     if x != y:
         raise ShapeError(f"X has {x} sequences and y {y}: give one for each.")
+
+
+def _check_given(y: Any) -> None:
+    if y is None:
+        raise ShapeError("this estimator requires y to be passed, but the target y is None.")

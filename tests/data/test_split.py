@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elman.data.split import hold_out
+from elman.data.split import hold_out, keep_seen
 from elman.errors import DataError
 
 _labels = st.lists(st.sampled_from("aaaaabbbcd"), min_size=2, max_size=60).filter(
@@ -63,3 +63,24 @@ def test_a_class_of_one_is_never_held_out() -> None:
 def test_where_none_can_be_held_out_it_is_said(labels: list[str]) -> None:
     with pytest.raises(DataError, match="--valid"):
         hold_out(labels, labels, 0.5, 0)
+
+
+@given(st.lists(st.sets(st.sampled_from("abcdef"), min_size=1), min_size=2, max_size=12), st.data())
+def test_nothing_is_held_out_that_has_a_tag_of_its_own(tags: list[set[str]], data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, len(tags) - 1))
+    try:
+        kept, held = keep_seen(tags[count:], tags[:count], set)
+    except DataError:
+        assert all(any(tag not in set().union(*tags[count:]) for tag in each) for each in tags[:count])
+        return
+    assert sorted(map(sorted, kept + held)) == sorted(map(sorted, tags))
+    assert kept[: len(tags) - count] == tags[count:]
+    assert set().union(*held) <= set().union(*kept)
+
+
+def test_held_out_stays_what_can_be_learnt() -> None:
+    assert keep_seen(["ab", "c"], ["ac", "bd", "b"], set) == (["ab", "c", "bd"], ["ac", "b"])
+    with pytest.raises(
+        DataError, match="none can be held out for validation, because each has a tag that no other has"
+    ):
+        keep_seen(["a"], ["b"], set)

@@ -1,6 +1,6 @@
 """A part held out, drawn by a seed: class by class where there are classes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -43,3 +43,25 @@ def hold_out(
         [item for index, item in enumerate(items) if index not in held],
         [item for index, item in enumerate(items) if index in held],
     )
+
+
+def keep_seen(kept: list[T], held: list[T], tags_of: Callable[[T], Iterable[str]]) -> tuple[list[T], list[T]]:
+    """(kept, held out), what has a tag that nothing kept has being kept too: it could be neither learnt nor scored.
+
+    Raises `DataError` if nothing is left to hold out.
+    """
+    seen = {tag for item in kept for tag in tags_of(item)}
+    kept, left = list(kept), []
+    for item in held:
+        tags = set(tags_of(item))
+        if tags <= seen:
+            left.append(item)
+        else:
+            kept.append(item)
+            seen |= tags
+    if not left:
+        raise DataError(
+            f"of {len(kept)} examples none can be held out for validation, because each has a tag that no other has: "
+            "give more, or a validation part of its own with --valid."
+        )
+    return kept, left

@@ -1,6 +1,6 @@
 """The classifier as a task to train: batches of texts of like length, cross-entropy, scores on the validation part."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,11 @@ class ClassificationKind:
             training = part is sources
             return read_examples(part, **chosen, encoding=options.encoding, bad=bad, training=training)
 
-        return read_parts(sources, options, read, label_of=lambda example: str(example.label))
+        return _parts(sources, options, read)
+
+    def split(self, examples: Sequence[Example], options: TrainOptions) -> Parts[Example]:
+        """The parts of examples that are in memory. Raises `DataError` if none can be held out."""
+        return _parts([], options, lambda *_: Reading(list(examples), "examples in memory"))
 
     def fit(self, data: Parts[Example], options: TrainOptions) -> ClassificationModel:
         tokenizer = fit_examples(
@@ -67,6 +71,10 @@ class ClassificationKind:
 
     def task(self, data: Parts[Example], network: ClassificationModel, options: TrainOptions) -> "ClassificationTask":
         return ClassificationTask(data, network, options)
+
+
+def _parts(sources: Sequence[Source], options: TrainOptions, read: Callable[..., Reading[Example]]) -> Parts[Example]:
+    return read_parts(sources, options, read, label_of=lambda example: str(example.label))
 
 
 class ClassificationTask:

@@ -7,7 +7,7 @@ from typing import Any, Generic
 
 from elman.data.bad_rows import BadRows
 from elman.data.examples import Item, Reading
-from elman.data.split import hold_out
+from elman.data.split import hold_out, keep_seen
 from elman.data.text import Source
 from elman.models.options import TrainOptions
 
@@ -37,10 +37,12 @@ def read_parts(
     options: TrainOptions,
     read: Callable[..., Reading[Item]],
     label_of: Callable[[Item], str] | None = None,
+    tags_of: Callable[[Item], Iterable[str]] | None = None,
 ) -> Parts[Item]:
     """Read DATA, and the other parts where they are given; else hold out seeded parts, by `label_of` class by class.
 
-    `read(sources, bad, **columns)` reads a part; `columns` are those that the training part turned out to have.
+    `read(sources, bad, **columns)` reads a part; `columns` are those that the training part turned out to have. Nothing is
+    held out that has one of `tags_of` which nothing that is kept has.
     Raises `DataError` for what can't be used, and where there is too little to hold out.
     """
     bad: BadRows = BadRows(options.strict)
@@ -48,7 +50,9 @@ def read_parts(
     kept, seed = found.items, options.seed
 
     def held_out(items: list[Item], fraction: float) -> tuple[list[Item], list[Item]]:
-        return hold_out(items, None if label_of is None else [label_of(item) for item in items], fraction, seed)
+        labels = None if label_of is None else [label_of(item) for item in items]
+        parted = hold_out(items, labels, fraction, seed)
+        return parted if tags_of is None else keep_seen(*parted, tags_of)
 
     test = None if options.test is None else read(list(options.test), bad, **found.columns).items
     if test is None and options.test_fraction:

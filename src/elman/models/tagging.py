@@ -206,6 +206,16 @@ class TaggingModel(nn.Module):
                 found[place] = Tagging(names, tuple(chosen_BT[row, :length].tolist()))
         return found
 
+    @torch.no_grad()
+    def probabilities(self, sentences: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        """P(tag | sentence) of each word of each sentence (T, V), in order; tags as `labels` has them."""
+        found = [np.zeros((0, len(self.labels)))] * len(sentences)
+        for places, batch, emissions_TBV in self._emissions(sentences):
+            chances_BTV = self.marginals(emissions_TBV, batch.lengths_B).transpose(0, 1).double().cpu().numpy()
+            for row, place in enumerate(places):
+                found[place] = chances_BTV[row, : len(sentences[place])]
+        return found
+
     def _emissions(self, sentences: Sequence[Sequence[str]]) -> Iterator[tuple[np.ndarray, WordBatch, Tensor]]:
         """Batches of sentences of like length, empty ones left out: their places, words and emissions; nothing is drawn."""
         there = np.flatnonzero([len(sentence) for sentence in sentences])

@@ -1,6 +1,6 @@
 """The tagger as a task to train: batches of sentences of like length, the likelihood of their tags."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,14 +36,11 @@ class TaggingKind:
             chosen: dict[str, Any] = {"text": options.text, "label": options.label, **columns}
             return read_sentences(part, **chosen, encoding=options.encoding, bad=bad)
 
-        parts = read_parts(sources, options, read)
-        # A scheme is what most of the training part obeys; sentences that break it are bad rows.
-        bad, scheme = BadRows(options.strict), find_scheme([sentence.tags or () for sentence in parts.train])
-        train, valid = keep_valid(parts.train, scheme, bad), keep_valid(parts.valid, scheme, bad)
-        test = None if parts.test is None else keep_valid(parts.test, scheme, bad)
-        if len({tag for sentence in train for tag in sentence.tags or ()}) < 2:
-            raise DataError("all words of the training part have the same tag: is --label the right column?")
-        return Parts(train, valid, test, [*parts.notes, *bad.notes()])
+        return _parts(sources, options, read)
+
+    def split(self, sentences: Sequence[Sentence], options: TrainOptions) -> Parts[Sentence]:
+        """The parts of sentences that are in memory. Raises `DataError` if none can be held out or learnt from."""
+        return _parts([], options, lambda *_: Reading(list(sentences), "sentences in memory"))
 
     def fit(self, data: Parts[Sentence], options: TrainOptions) -> TaggingModel:
         reader = WordReader.fit(
@@ -80,6 +77,17 @@ class TaggingKind:
 
     def task(self, data: Parts[Sentence], network: TaggingModel, options: TrainOptions) -> "TaggingTask":
         return TaggingTask(data, network, options)
+
+
+def _parts(sources: Sequence[Source], options: TrainOptions, read: Callable[..., Reading[Sentence]]) -> Parts[Sentence]:
+    parts = read_parts(sources, options, read, tags_of=lambda sentence: sentence.tags or ())
+    # A scheme is what most of the training part obeys; sentences that break it are bad rows.
+    bad, scheme = BadRows(options.strict), find_scheme([sentence.tags or () for sentence in parts.train])
+    train, valid = keep_valid(parts.train, scheme, bad), keep_valid(parts.valid, scheme, bad)
+    test = None if parts.test is None else keep_valid(parts.test, scheme, bad)
+    if len({tag for sentence in train for tag in sentence.tags or ()}) < 2:
+        raise DataError("all words of the training part have the same tag: is --label the right column?")
+    return Parts(train, valid, test, [*parts.notes, *bad.notes()])
 
 
 class TaggingTask:
