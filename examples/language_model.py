@@ -14,7 +14,9 @@ quick = "--quick" in sys.argv
 
 with tempfile.TemporaryDirectory() as folder:
     run = Path(folder) / "run"
-    result = elman.train(out=run, cell="gru", hidden=32, steps=20) if quick else elman.train(out=run, cell="gru", minutes=1)
+    result = (
+        elman.train(out=run, cell="gru", hidden=32, steps=20) if quick else elman.train(out=run, cell="gru", minutes=1)
+    )
     print(f"{result.scores['bits_per_char']:.3f} bits per character on what was held out")
 
     model = elman.load(result.run)
