@@ -10,10 +10,13 @@ from pathlib import Path
 
 import elman
 
-size: dict[str, float] = {"hidden": 32, "steps": 20} if "--quick" in sys.argv else {"minutes": 1}
+quick = "--quick" in sys.argv
 
 with tempfile.TemporaryDirectory() as folder:
-    result = elman.train(out=Path(folder) / "run", cell="gru", **size)
+    run = Path(folder) / "run"
+    result = (
+        elman.train(out=run, cell="gru", hidden=32, steps=20) if quick else elman.train(out=run, cell="gru", minutes=1)
+    )
     print(f"{result.scores['bits_per_char']:.3f} bits per character on what was held out")
 
     model = elman.load(result.run)
