@@ -18,7 +18,7 @@ test: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/python docs/build.py --check
 	$(BIN)/python docs/calculus.py --check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2
 	$(MAKE) test-native
 
 ## The tests of the C++ core: as it is built for users, and under the sanitizers.

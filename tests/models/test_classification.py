@@ -148,7 +148,7 @@ def test_it_learns_from_a_table_and_scores_what_was_held_out(tmp_path: Path, tab
 
 def test_vocabulary_and_classes_come_from_the_training_part_alone(tmp_path: Path, table: Path) -> None:
     (tmp_path / "valid.tsv").write_text("text\tlabel\nunheard words\tgood\npoor\tbad\n", encoding="utf-8")
-    options = {**SMALL, "epochs": 1}
+    options = {**SMALL, "epochs": 1, "tokenizer": "word"}
     elman.train(table, task="classify", out=tmp_path / "run", valid=str(tmp_path / "valid.tsv"), quiet=True, **options)
     model = elman.load(tmp_path / "run")
     assert model.tokenizer.unknown_in("unheard words") == ["unheard", "words"]
