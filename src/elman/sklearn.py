@@ -219,6 +219,7 @@ class SequenceTagger(_SequenceEstimator):
         lr: float | None = None,
         weight_decay: float | None = None,
         averaging: float | None = None,
+        word_dropout: float | None = None,
         rare_dropout: float | None = None,
         valid_fraction: float | None = None,
         patience: int | None = None,
@@ -250,6 +251,7 @@ class SequenceTagger(_SequenceEstimator):
         self.lr = lr
         self.weight_decay = weight_decay
         self.averaging = averaging
+        self.word_dropout = word_dropout
         self.rare_dropout = rare_dropout
         self.valid_fraction = valid_fraction
         self.patience = patience

@@ -47,8 +47,6 @@ class TaggingKind:
             [sentence.words for sentence in data.train],
             minimum=options.minimum_count,
             limit=options.vocabulary,
-            # What was seen once stands for what wasn't seen at all: so the unknown character is learnt too.
-            character_minimum=2,
             normalisation=options.normalisation,
             lower_case=options.lowercase,
         )

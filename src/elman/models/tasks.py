@@ -109,7 +109,7 @@ TASKS: dict[str, TaskFacts] = {
                 "hidden": 192,
                 "layers": 2,
                 "dropout": 0.4,
-                "rare_dropout": 1.0,
+                "word_dropout": 0.1,
                 "weight_decay": 0.01,
                 "averaging": 0.995,
                 "max_epochs": 12,
