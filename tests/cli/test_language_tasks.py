@@ -229,6 +229,22 @@ def test_one_bad_row_among_many_is_skipped_counted_and_named(tmp_path: Path, cap
     assert "--strict" in said
 
 
+def test_bad_rows_are_named_when_a_model_is_scored_and_answers_too(
+    runs: dict[str, Path], tmp_path: Path, capsys: Capture
+) -> None:
+    path = tmp_path / "new.csv"
+    path.write_bytes(b"text,label\nfine,good\n\xff\xfe,bad\ndull,bad\n")
+    for command in ("evaluate", "predict"):
+        capsys.readouterr()
+        assert call(command, runs["classify"], path) == 0
+        out, err = capsys.readouterr()
+        assert "1 bad row was skipped" in err
+        assert "new.csv, line 3" in err
+        assert "over 2 examples" in out if command == "evaluate" else len(out.splitlines()) == 2
+        assert call(command, runs["classify"], path, "--strict") == 2
+        assert "new.csv, line 3" in capsys.readouterr().err
+
+
 def test_a_label_that_the_model_does_not_know_is_named_at_evaluation(
     runs: dict[str, Path], tmp_path: Path, capsys: Capture
 ) -> None:

@@ -28,8 +28,8 @@ def evaluate(
     engine: Annotated[str, typer.Option(help="What runs the cells: auto, scan, native, torch, reference.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, as the last line.")] = False,
 ) -> None:
-    """Score a model on data: a language model's loss, bits per character and perplexity; a classifier's accuracy and F1,
-    a translator's BLEU and chrF.
+    """Score a model on data: a language model's loss, bits per character and perplexity; a classifier's accuracy and F1, a
+    tagger's accuracy and F1 of entities, a translator's BLEU and chrF.
 
     A language model carries its state over every token of a document. What the vocabulary doesn't hold is read and scored as
     the unknown token.
@@ -45,17 +45,22 @@ def evaluate(
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import Progress  # noqa: PLC0415
 
+    from elman.data.bad_rows import BadRows  # noqa: PLC0415
     from elman.models.device import find_device  # noqa: PLC0415
     from elman.models.folder import load  # noqa: PLC0415
     from elman.models.tasks import TASKS  # noqa: PLC0415
 
     network = load(model, engine, find_device(device))
+    bad = BadRows(strict)
     given = {"text": text, "label": label, "source": source, "target": target, "strict": strict or None}
     own = TASKS[network.task].options
     columns: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     for name in columns:
         if name not in own:
             raise OptionError(f"--{name} is nothing for {TASKS[network.task].title}: leave it out.")
+    columns.pop("strict", None)
+    if "strict" in own:
+        columns["bad"] = bad
     began = time.monotonic()
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -64,6 +69,8 @@ def evaluate(
             data, encoding, watch=lambda done: bar.update(task, completed=done), **columns
         ).to_dict()
     seconds = time.monotonic() - began
+    for note in bad.notes():
+        typer.echo(note, err=True)
     if as_json:
         rest: dict[str, Any] = {"parameters": network.parameter_count, "seconds": round(seconds, 3)}
         if "tokens" in scores:

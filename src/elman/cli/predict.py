@@ -24,11 +24,14 @@ def predict(
     to: Annotated[
         Format, typer.Option("--to", help="What to write: a line each to read, JSON lines, or CSV.")
     ] = "table",
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row.")] = False,
     encoding: Annotated[str, typer.Option(help="Encoding of the text.")] = "utf-8",
     device: Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, mps.")] = "auto",
     engine: Annotated[str, typer.Option(help="What runs the cells: auto, scan, native, torch, reference.")] = "auto",
 ) -> None:
     """Answer on new data as it arrives, with probabilities: one answer for each line or row.
+
+    A row that can't be read gets no answer; such rows are named at the end.
 
     Examples:
 
@@ -38,6 +41,7 @@ def predict(
 
         tail -f log.txt | elman predict runs/classify-1 - --to json
     """
+    from elman.data.bad_rows import BadRows  # noqa: PLC0415
     from elman.data.inputs import in_batches, read_inputs  # noqa: PLC0415
     from elman.models.device import find_device  # noqa: PLC0415
     from elman.models.folder import load  # noqa: PLC0415
@@ -48,14 +52,17 @@ def predict(
         raise OptionError(
             f"{model} holds {TASKS[network.task].title}: use {TASKS[network.task].example.format(run=model)}"
         )
+    bad = BadRows(strict)
     with whole_output("the answers"):
         write = _WRITERS[to]()
         # A task may have inputs of its own kind; most read a text a line.
         read = getattr(network, "read_inputs", read_inputs)
-        for batch in in_batches(read(data, column=text, encoding=encoding), _AT_ONCE):
+        for batch in in_batches(read(data, column=text, encoding=encoding, bad=bad), _AT_ONCE):
             for answer in network.answer([line for _, line in batch]):
                 write(answer)
             sys.stdout.flush()
+    for note in bad.notes():
+        typer.echo(note, err=True)
 
 
 _AT_ONCE = 64

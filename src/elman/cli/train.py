@@ -66,7 +66,8 @@ def _train(
 ) -> None:
     """Train a recurrent network on what you have, and leave it in a folder.
 
-    Running text makes a language model; texts with labels a classifier. What DATA was taken for is said first.
+    Running text makes a language model, texts with labels a classifier, words with tags a tagger, texts with their
+    translations a translator. What DATA was taken for is said first.
     """
     from elman.training.run import train as run  # noqa: PLC0415
 

@@ -173,11 +173,14 @@ class ClassificationModel(nn.Module):
         *,
         text: str | None = None,
         label: str | None = None,
-        strict: bool = False,
+        bad: BadRows | None = None,
         watch: Callable[[float], None] | None = None,
     ) -> ClassScores:
-        """Scores on labelled texts. Raises `DataError` for what can't be read, and for a label that the model doesn't know."""
-        bad = BadRows(strict)
+        """Scores on labelled texts. Raises `DataError` for what can't be read, and for a label that the model doesn't know.
+
+        Bad rows go into `bad`; without it the first is an error.
+        """
+        bad = bad or BadRows(strict=True)
         sources = [data] if isinstance(data, Source) else list(data)
         examples = read_examples(sources, text=text, label=label, encoding=encoding, bad=bad, training=False).items
         return self.score(examples, watch)

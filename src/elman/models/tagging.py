@@ -229,12 +229,14 @@ class TaggingModel(nn.Module):
         finally:
             self.train(was_training)
 
-    def read_inputs(self, source: Source, column: str | None, encoding: str) -> Iterator[tuple[str, Sequence[str]]]:
+    def read_inputs(
+        self, source: Source, *, column: str | None, encoding: str, bad: BadRows
+    ) -> Iterator[tuple[str, Sequence[str]]]:
         """What `elman predict` tags: the words of CoNLL files, or of each line of a text, between white space."""
         if Path(str(source)).suffix.lower() in CONLL_SUFFIXES:
-            found = read_sentences([source], text=column, encoding=encoding, bad=BadRows(True), labelled=False)
+            found = read_sentences([source], text=column, encoding=encoding, bad=bad, labelled=False)
             return ((sentence.where, sentence.words) for sentence in found.items)
-        return ((where, text.split()) for where, text in read_inputs(source, column=column, encoding=encoding))
+        return ((where, text.split()) for where, text in read_inputs(source, column=column, encoding=encoding, bad=bad))
 
     def answer(self, sentences: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
         """What `elman predict` says of each sentence."""
@@ -250,12 +252,15 @@ class TaggingModel(nn.Module):
         *,
         text: str | None = None,
         label: str | None = None,
-        strict: bool = False,
+        bad: BadRows | None = None,
         watch: Callable[[float], None] | None = None,
     ) -> TagScores:
-        """Scores on tagged sentences. Raises `DataError` for what can't be read, and for a tag that the model doesn't know."""
+        """Scores on tagged sentences. Raises `DataError` for what can't be read, and for a tag that the model doesn't know.
+
+        Bad rows go into `bad`; without it the first is an error.
+        """
         sources = [data] if isinstance(data, Source) else list(data)
-        bad = BadRows(strict)
+        bad = bad or BadRows(strict=True)
         found = read_sentences(sources, text=text, label=label, encoding=encoding, bad=bad)
         # As in training: what a random field rules out would be an infinite loss.
         return self.score(keep_valid(found.items, self.scheme, bad), watch)

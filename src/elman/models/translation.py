@@ -128,12 +128,15 @@ class TranslationModel(EncoderDecoder):
         *,
         source: str | None = None,
         target: str | None = None,
-        strict: bool = False,
+        bad: BadRows | None = None,
         watch: Callable[[float], None] | None = None,
     ) -> TranslationScores:
-        """Scores on texts and their translations. Raises `DataError` for what can't be read."""
+        """Scores on texts and their translations. Raises `DataError` for what can't be read.
+
+        Bad rows go into `bad`; without it the first is an error.
+        """
         sources = [data] if isinstance(data, Source) else list(data)
-        found = read_pairs(sources, source=source, target=target, encoding=encoding, bad=BadRows(strict))
+        found = read_pairs(sources, source=source, target=target, encoding=encoding, bad=bad or BadRows(strict=True))
         return self.score(found.items, watch)
 
     def score(self, pairs: Sequence[Pair], watch: Callable[[float], None] | None = None) -> TranslationScores:
