@@ -83,6 +83,9 @@ def test_scores_stand_beside_the_baseline_s_for_each_part(task: str, runs: dict[
     config = json.loads((runs[task] / "config.json").read_text(encoding="utf-8"))
     assert config["task"] == task
     scores = config["training"]["scores"]
+    # Options of other tasks are not noted: they did nothing.
+    assert ("pooling" in config["training"]["options"]) == (task == "classify")
+    assert "bptt" not in config["training"]["options"]
     assert set(scores) >= {f"{part}{name}" for part in ("", "test_") for name in SCORES[task]}
     told = output(capsys, "info", runs[task])
     for part in ("recurrent", "validation", "test", "parameters"):

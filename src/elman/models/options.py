@@ -262,6 +262,11 @@ class TrainOptions:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    def of_task(self) -> dict[str, Any]:
+        """Those that the task has: what a run's folder notes."""
+        own = task_named(self.task).options
+        return {name: value for name, value in self.to_dict().items() if name in own or not tasks_with(name)}
+
 
 def with_one_budget(values: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
     """`values` overruled by `newer`; a budget in `newer` (None is none) takes the place of any in `values`."""

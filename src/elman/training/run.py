@@ -151,7 +151,7 @@ def _open(sources: Sequence[Source] | None, out: Path | None, overwrite: bool, g
         record = {
             "sources": None if sources is None else remember(folder, sources),
             "fingerprint": task.fingerprint,
-            "options": _absolute(options).to_dict(),
+            "options": _absolute(options).of_task(),
         }
         save_description(folder, task.network, record)
 
@@ -198,7 +198,7 @@ def _reopen(folder: Path, given: dict[str, Any]) -> _Run:
             f"the data of {folder} has changed since the run began, so it can't go on as it would have: "
             "put the data back, or start a new run."
         )
-    save_description(folder, network, {**record, "options": options.to_dict()})
+    save_description(folder, network, {**record, "options": options.of_task()})
     return _Run(folder, options, task, [])
 
 
