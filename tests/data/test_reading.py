@@ -3,6 +3,7 @@
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -114,11 +115,11 @@ def test_an_empty_folder_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_file_that_the_system_can_not_read_is_refused_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, *_: Any) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
     path = write(tmp_path / "secret.txt", "x")
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(DataError, match=r"secret\.txt can't be read: Permission denied"):
         read_documents([path])
 

@@ -34,7 +34,7 @@ def test_windows_one_after_the_other_are_contiguous_pieces_of_the_text(cut: tupl
 def test_fewer_than_a_stream_s_worth_of_tokens_is_left_out(cut: tuple[int, int, int]) -> None:
     count, batch, window = cut
     streams = Streams.cut(np.zeros(count, np.int32), batch, window)
-    read = (streams.tokens_SB.shape[0] - 1) * streams.batch
+    read = streams.steps * streams.batch
     assert 0 <= count - 1 - read < streams.batch
 
 
@@ -42,7 +42,7 @@ def test_fewer_than_a_stream_s_worth_of_tokens_is_left_out(cut: tuple[int, int, 
 def test_a_short_text_gets_fewer_streams_of_at_least_one_window(cut: tuple[int, int, int]) -> None:
     count, batch, window = cut
     streams = Streams.cut(np.zeros(count, np.int32), batch, window)
-    assert streams.tokens_SB.shape[0] - 1 >= window
+    assert streams.steps >= window
     # As many as were asked for, unless one more would be shorter than a window.
     assert streams.batch == batch or (count - 1) // (streams.batch + 1) < window
 

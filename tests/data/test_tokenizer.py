@@ -1,5 +1,6 @@
 """Tokens: text to numbers and back, for each kind, with nothing lost and nothing read that no text holds."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,41 @@ def test_a_character_s_number_is_its_place_in_the_sorted_text() -> None:
     tokenizer = fit("char", "banana", "b\n")
     assert len(tokenizer) == 2 + 4
     assert tokenizer.encode("\nabn").tolist() == [2, 3, 4, 5]
+
+
+@every_kind
+@given(text=st.text(st.sampled_from("ab'é中 \n\t\x1c\u3000."), max_size=40), block=st.integers(1, 7))
+def test_text_that_comes_in_pieces_is_encoded_as_it_would_be_whole(kind: str, text: str, block: int) -> None:
+    tokenizer = fit(kind, "a b ab abab\n\n 'b é 中中. " * 9, size=300)
+    pieces = [text[start : start + block] for start in range(0, len(text), block)]
+
+    class InPieces(Document):
+        def pieces(self) -> Iterator[str]:
+            return iter(pieces)
+
+    found = tokenizer.encode_documents([InPieces("text", text)])
+    assert found.tolist() == [START_ID, *tokenizer.encode(text)]
+
+
+@every_kind
+@given(text=st.text(st.sampled_from("ab c\n"), min_size=1, max_size=40), block=st.integers(1, 7))
+def test_the_vocabulary_does_not_depend_on_the_pieces_that_a_text_comes_in(kind: str, text: str, block: int) -> None:
+    text = f"x {text}"
+
+    class InPieces(Document):
+        def pieces(self) -> Iterator[str]:
+            return iter(text[start : start + block] for start in range(0, len(text), block))
+
+    in_pieces = TextTokenizer.fit(kind, [InPieces("text", text)])
+    assert in_pieces.encode(text).tolist() == fit(kind, text).encode(text).tolist()
+    assert len(in_pieces) == len(fit(kind, text))
+
+
+@pytest.mark.parametrize("kind", ["char", "byte"])
+@given(text=_any_text)
+def test_the_table_of_a_plain_tokenizer_says_what_its_rules_say(kind: str, text: str) -> None:
+    tokenizer = fit(kind, HARD)
+    assert tokenizer.encode(text).tolist() == tokenizer.encode_each([text])[0].tolist()
 
 
 @pytest.mark.parametrize("kind", ["char", "byte"])

@@ -101,7 +101,7 @@ def test_each_epoch_begins_with_a_fresh_state(tmp_path: Path, monkeypatch: pytes
     epoch = watch.task.steps_per_epoch
     assert epoch > 2
     assert states == [step % epoch != 0 for step in range(2 * epoch)]
-    assert watch.trainer.progress.units == 2 * watch.task.streams.tokens_SB[1:].numel()
+    assert watch.trainer.progress.units == 2 * watch.task.streams.steps * watch.task.streams.batch
 
 
 def test_gradients_are_clipped_to_the_norm_that_is_asked_for(tmp_path: Path) -> None:

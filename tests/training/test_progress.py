@@ -11,8 +11,9 @@ from rich.console import Console
 
 import elman
 from elman.models.language import LanguageModel
+from elman.training import progress
 from elman.training.checkpoint import Progress
-from elman.training.progress import BarDisplay, LineDisplay, SilentDisplay, make_display
+from elman.training.progress import BarDisplay, LineDisplay, ReadingDisplay, SilentDisplay, make_display
 
 REPORT = {"loss_nats": math.log(2), "learning_rate": 1e-3, "gradient_norm": 0.5, "tokens_per_second": 12_345.6}
 SCORES = {"loss_nats": 1.5, "bits_per_char": 2.16, "perplexity": 4.5, "tokens": 100, "unknown": 0}
@@ -109,3 +110,15 @@ def test_a_run_says_what_it_does_on_standard_error(
         "best so far",
     ):
         assert part in err
+
+
+def test_long_reading_shows_how_far_it_has_come(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter([0.0, 1.0, 11.0, 11.0, 12.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(seconds))
+    display = ReadingDisplay()
+    for read in (1_000_000, 2_500_000_000, 2_600_000_000):
+        display("big.txt", read)
+    display.close()
+    assert capsys.readouterr().err == "reading big.txt: 2,500 MB\n"

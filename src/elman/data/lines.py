@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from elman.data.text import STANDARD_INPUT, Document, Source, unknown_encoding, unreadable
+from elman.data.decoding import unknown_encoding
+from elman.data.text import STANDARD_INPUT, Document, Source, unreadable
 
 LONGEST = 1_000_000
 

@@ -15,9 +15,11 @@ from elman.errors import DataError
 
 @dataclass(frozen=True)
 class Streams:
-    """`tokens_SB` (S + 1, B): B streams of S steps, each with the token that follows its last step."""
+    """B streams of S steps side by side in `tokens` (N,), which may lie on disk: only the window asked for is read."""
 
-    tokens_SB: Int[Tensor, "S B"]
+    tokens: np.ndarray
+    batch: int
+    steps: int
     window: int
 
     @classmethod
@@ -33,22 +35,19 @@ class Streams:
                 "give more text or a smaller --bptt."
             )
         batch = min(batch, steps // window)
-        length = steps // batch
-        starts_B = np.arange(batch) * length
-        grid_SB = tokens[starts_B + np.arange(length + 1)[:, None]]
-        return cls(torch.from_numpy(grid_SB.astype(np.int32)), window)
-
-    @property
-    def batch(self) -> int:
-        return int(self.tokens_SB.shape[1])
+        return cls(tokens, batch, steps // batch, window)
 
     def __len__(self) -> int:
         """Windows in one pass; the last may be shorter."""
-        return (self.tokens_SB.shape[0] - 2 + self.window) // self.window
+        return (self.steps - 1 + self.window) // self.window
 
     def __getitem__(self, index: int) -> tuple[Int[Tensor, "T B"], Int[Tensor, "T B"]]:
         """(inputs, targets) of window `index`: the targets are the inputs one step later."""
         if not 0 <= index < len(self):
             raise IndexError(index)
-        piece = self.tokens_SB[index * self.window : (index + 1) * self.window + 1].long()
-        return piece[:-1], piece[1:]
+        first = index * self.window
+        last = min(first + self.window, self.steps)
+        starts = [stream * self.steps for stream in range(self.batch)]
+        rows_BT = np.stack([self.tokens[start + first : start + last + 1] for start in starts])
+        window_TB = torch.from_numpy(rows_BT.T.astype(np.int64))
+        return window_TB[:-1], window_TB[1:]

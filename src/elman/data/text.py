@@ -1,14 +1,17 @@
 """Texts: from files, folders, standard input, or the reference text that every Python carries.
 
 A text is a list of documents. A network starts each document with a fresh state, so a document is what belongs together:
-a file is one.
+a file is one. A file may be larger than memory: `open_documents` gives `TextFile`s, which are read piece by piece, each time
+that they are asked for their text; `read_documents` reads whole files.
 """
 
+import io
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from elman.data.decoding import decoded
 from elman.errors import DataError
 
 STANDARD_INPUT = "-"
@@ -21,9 +24,89 @@ class Document:
     name: str
     text: str
 
+    @property
+    def length(self) -> int:
+        """Its characters."""
+        return len(self.text)
+
+    def pieces(self) -> Iterator[str]:
+        """The text; a `TextFile` gives it in pieces."""
+        if self.text:
+            yield self.text
+
+    def part(self, start: int, stop: int) -> "Document":
+        """The characters from `start` on, before `stop`."""
+        return Document(self.name, self.text[start:stop])
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """The characters of a text file from `start` on, before `stop`: read when they are asked for."""
+
+    path: Path
+    encoding: str
+    start: int
+    stop: int
+
+    @classmethod
+    def open(cls, path: Path, encoding: str) -> "TextFile":
+        """A whole file, read through once. Raises `DataError` if it is missing, empty, binary or not in `encoding`."""
+        length, blank = 0, True
+        for piece in _pieces(path, encoding):
+            length += len(piece)
+            blank = blank and not piece.strip()
+        if blank:
+            raise nothing_in(str(path))
+        return cls(path, encoding, 0, length)
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    @property
+    def length(self) -> int:
+        """Its characters."""
+        return self.stop - self.start
+
+    def pieces(self) -> Iterator[str]:
+        """The text, a piece at a time: none is empty. Raises `DataError` if the file has become shorter."""
+        at = 0
+        for piece in _pieces(self.path, self.encoding):
+            cut = piece[max(self.start - at, 0) : max(self.stop - at, 0)]
+            at += len(piece)
+            if cut:
+                yield cut
+            if at >= self.stop:
+                return
+        if at < self.stop:
+            raise DataError(f"{self.path} became shorter while it was being read: leave it as it is, and start again.")
+
+    def part(self, start: int, stop: int) -> "TextFile":
+        """The characters from `start` on, before `stop`."""
+        return replace(self, start=self.start + start, stop=min(self.start + stop, self.stop))
+
+
+# A document, in memory or not.
+Text = Document | TextFile
 
 # What a text can be read from: a path, "-", or a document that has been read already.
 Source = str | Path | Document
+
+
+def open_documents(sources: Sequence[Source], encoding: str = "utf-8") -> list[Text]:
+    """The documents of each source: a file, a folder (all its files, hidden ones apart, in order of name), or "-".
+
+    Files stay where they are; standard input is read. Raises `DataError` as `read_documents` does.
+    """
+    documents: list[Text] = []
+    for source in sources:
+        if isinstance(source, Document):
+            documents.append(source)
+        elif str(source) == STANDARD_INPUT:
+            documents.append(_standard_input(encoding))
+        else:
+            documents += [TextFile.open(path, encoding) for path in find_files(Path(source))]
+    return documents
 
 
 def read_documents(sources: Sequence[Source], encoding: str = "utf-8") -> list[Document]:
@@ -32,15 +115,7 @@ def read_documents(sources: Sequence[Source], encoding: str = "utf-8") -> list[D
     Line ends become "\n"; a byte order mark is dropped. Raises `DataError` for what is missing, empty, binary or not in
     `encoding`.
     """
-    documents: list[Document] = []
-    for source in sources:
-        if isinstance(source, Document):
-            documents.append(source)
-        elif str(source) == STANDARD_INPUT:
-            documents.append(_document(name_of(source), sys.stdin.buffer.read(), encoding))
-        else:
-            documents += [_document(str(path), _read(path), encoding) for path in find_files(Path(source))]
-    return documents
+    return [Document(text.name, "".join(text.pieces())) for text in open_documents(sources, encoding)]
 
 
 def reference_documents() -> list[Document]:
@@ -50,17 +125,18 @@ def reference_documents() -> list[Document]:
     return [Document(f"pydoc_data.topics[{name!r}]", text) for name, text in topics.items()]
 
 
-def split_tail(documents: Sequence[Document], fraction: float) -> tuple[list[Document], list[Document]]:
-    """Hold out the last `fraction` of the characters; a document that the cut goes through is cut in two."""
-    held_out = round(sum(len(document.text) for document in documents) * fraction)
+def split_tail(documents: Sequence[Text], fraction: float, at_most: int | None = None) -> tuple[list[Text], list[Text]]:
+    """Hold out the last `fraction` of the characters, `at_most` so many; a document that the cut goes through is cut in two."""
+    held_out = round(characters(documents) * fraction)
+    held_out = held_out if at_most is None else min(held_out, at_most)
     before, tail = list(documents), []
     while held_out > 0 and before:
         last = before.pop()
-        keep = max(len(last.text) - held_out, 0)
-        held_out -= len(last.text) - keep
-        tail.append(Document(last.name, last.text[keep:]))
+        keep = max(last.length - held_out, 0)
+        held_out -= last.length - keep
+        tail.append(last.part(keep, last.length))
         if keep:
-            before.append(Document(last.name, last.text[:keep]))
+            before.append(last.part(0, keep))
     return before, tail[::-1]
 
 
@@ -71,9 +147,9 @@ def name_of(source: Source) -> str:
     return "standard input" if str(source) == STANDARD_INPUT else str(source)
 
 
-def characters(documents: Sequence[Document]) -> int:
+def characters(documents: Sequence[Text]) -> int:
     """How many characters the documents have together."""
-    return sum(len(document.text) for document in documents)
+    return sum(document.length for document in documents)
 
 
 def find_files(path: Path) -> list[Path]:
@@ -95,43 +171,27 @@ def find_files(path: Path) -> list[Path]:
     return found
 
 
-def _read(path: Path) -> bytes:
+def _pieces(path: Path, encoding: str) -> Iterator[str]:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            yield from decoded(file, str(path), encoding)
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def _standard_input(encoding: str) -> Document:
+    name = name_of(STANDARD_INPUT)
+    text = "".join(decoded(io.BytesIO(sys.stdin.buffer.read()), name, encoding))
+    if not text.strip():
+        raise nothing_in(name)
+    return Document(name, text)
+
+
+def nothing_in(name: str) -> DataError:
+    """The error for a text of white space alone."""
+    return DataError(f"{name} holds nothing but white space: there is nothing to learn from.")
 
 
 def unreadable(path: Path, error: OSError) -> DataError:
     """The error for a file that the system won't give."""
     return DataError(f"{path} can't be read: {error.strerror}; give a text file.")
-
-
-def unknown_encoding(encoding: str) -> DataError:
-    """The error for a name that is no encoding of text."""
-    return DataError(f"the encoding {encoding!r} is not known: try utf-8, latin-1, gb18030 or utf-16.")
-
-
-def _document(name: str, data: bytes, encoding: str) -> Document:
-    if not data:
-        raise DataError(f"{name} is empty: there is nothing to read.")
-    try:
-        text = data.decode(encoding)
-    except LookupError:
-        raise unknown_encoding(encoding) from None
-    except UnicodeError as error:
-        where = (
-            f"byte {error.start} is {data[error.start]:#04x}" if isinstance(error, UnicodeDecodeError) else str(error)
-        )
-        raise DataError(
-            f"{name} is not {encoding} text ({where}): name its encoding with --encoding, for example latin-1 or gb18030."
-        ) from error
-    if "\0" in text:
-        raise DataError(
-            f"{name} is a binary file (a NUL character at position {text.index(chr(0))}): give text. "
-            "If it is text in UTF-16, say --encoding utf-16."
-        )
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    if not text.strip():
-        raise DataError(f"{name} holds nothing but white space: there is nothing to learn from.")
-    return Document(name, text)

@@ -19,7 +19,8 @@ import torch
 from torch import nn
 
 from elman.axes import Float, Int, Tensor
-from elman.data.text import Source, characters, read_documents
+from elman.data.text import Source, characters, open_documents
+from elman.data.token_file import on_disk
 from elman.data.tokenizer import START_ID, TextTokenizer
 from elman.engines import Engine
 from elman.errors import ModelFolderError
@@ -134,8 +135,9 @@ class LanguageModel(nn.Module):
 
         `watch` is told now and then which part of the work is done, 0 to 1. Raises `DataError` for what can't be read.
         """
-        documents = read_documents([data] if isinstance(data, Source) else list(data), encoding)
-        return score_tokens(self, self.tokenizer.encode_documents(documents), characters(documents), watch=watch)
+        documents = open_documents([data] if isinstance(data, Source) else list(data), encoding)
+        tokens = on_disk(self.tokenizer.encode_pieces(documents), len(self.tokenizer))
+        return score_tokens(self, tokens, characters(documents), watch=watch)
 
     def generate(
         self,

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from elman.data.streams import Streams
 from elman.data.text import Source, characters
+from elman.data.token_file import on_disk
 from elman.data.tokenizer import UNKNOWN_ID, TextTokenizer
 from elman.models.language import LanguageConfig, LanguageModel
 from elman.models.language_data import Texts, read_texts, scorable
@@ -55,12 +56,19 @@ class LanguageTask:
     def __init__(self, texts: Texts, network: LanguageModel, options: TrainOptions) -> None:
         self.network = network
         self.options = options
-        tokens = network.tokenizer.encode_documents(texts.train)
+        digest = hashlib.sha256()
+        tokens = on_disk(
+            network.tokenizer.encode_pieces(texts.train),
+            len(network.tokenizer),
+            watch=lambda piece: digest.update(piece.tobytes()),
+        )
         self.streams = Streams.cut(tokens, options.batch, options.bptt)
         self.steps_per_epoch = len(self.streams)
         self._valid = scorable("validation", texts.valid, network.tokenizer)
         self._test = None if texts.test is None else scorable("test", texts.test, network.tokenizer)
-        self.fingerprint = hashlib.sha256(tokens.tobytes() + b"valid" + self._valid[0].tobytes()).hexdigest()
+        digest.update(b"valid")
+        digest.update(self._valid[0].astype(np.int32).tobytes())
+        self.fingerprint = digest.hexdigest()
         self.notes = self._notes(texts, tokens)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
@@ -103,6 +111,7 @@ class LanguageTask:
             f"{len(tokens):,} {options.tokenizer} tokens, vocabulary {network.config.vocabulary:,}",
             f"training: {amount:g} {budget}, {self.streams.batch} streams in windows of {options.bptt}, "
             f"{self.steps_per_epoch:,} updates an epoch",
+            *texts.notes,
         ]
         if self.streams.batch < options.batch:
             notes.append(

@@ -1,14 +1,14 @@
 """How well a language model predicts a text: nats, bits per character, perplexity."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from elman.axes import Int, Tensor
 from elman.data.tokenizer import UNKNOWN_ID
 from elman.errors import DataError
 
@@ -74,39 +74,43 @@ def score_tokens(
     was_training = model.training
     model.eval()
     try:
-        inputs_SB, targets_SB = _side_by_side(tokens, max(1, min(streams, steps // (4 * _WARM_UP))))
-        total, state = 0.0, None
-        for start in range(0, inputs_SB.shape[0], _WINDOW):
-            logits_TBV, state = model(inputs_SB[start : start + _WINDOW].long().to(device), state)
-            wanted = targets_SB[start : start + _WINDOW].long().to(device)
-            total += _nats(logits_TBV, wanted)
+        total, unknown, state = 0.0, 0, None
+        for done, inputs_TB, targets_TB in _side_by_side(tokens, max(1, min(streams, steps // (4 * _WARM_UP)))):
+            logits_TBV, state = model(inputs_TB.to(device), state)
+            total += _nats(logits_TBV, targets_TB.to(device))
+            unknown += int((targets_TB == UNKNOWN_ID).sum())
             if watch is not None:
-                watch(min(1.0, (start + _WINDOW) / inputs_SB.shape[0]))
+                watch(done)
     finally:
         model.train(was_training)
-    return Scores(total / steps, steps, characters, int((tokens[1:] == UNKNOWN_ID).sum()))
+    return Scores(total / steps, steps, characters, unknown)
 
 
 _UNSCORED = -100
 
 
-def _side_by_side(tokens: np.ndarray, streams: int) -> tuple[Any, Any]:
-    """Inputs and targets (S, B): each stream's part of the text, with its warm-up before it, padded at the end."""
+def _side_by_side(tokens: np.ndarray, streams: int) -> Iterator[tuple[float, Int[Tensor, "T B"], Int[Tensor, "T B"]]]:
+    """Windows of inputs and targets, one at a time, and which part of the work is done with each.
+
+    A stream is its part of the text, with its warm-up before it, padded at the end. `tokens` may be larger than memory.
+    """
     steps = len(tokens) - 1
     own = -(-steps // streams)
     warm_up = _WARM_UP if streams > 1 else 0
     starts_B = np.arange(streams) * own
-    at_SB = starts_B - warm_up + np.arange(own + warm_up)[:, None]
-    # The first stream has nothing before it. It reads its second token until START, its first, makes its state fresh:
-    # reading START all the while would be a reset a step, which no engine runs fast.
-    inside_SB = (at_SB >= starts_B) & (at_SB < np.minimum(starts_B + own, steps))
-    at_SB = np.where(at_SB < 0, 1, at_SB).clip(max=steps - 1)
-    inputs = torch.from_numpy(tokens[at_SB].astype(np.int32))
-    targets = torch.from_numpy(np.where(inside_SB, tokens[at_SB + 1], _UNSCORED).astype(np.int32))
-    return inputs, targets
+    for first in range(-warm_up, own, _WINDOW):
+        last = min(first + _WINDOW, own)
+        at_TB = starts_B + np.arange(first, last)[:, None]
+        # The first stream has nothing before it. It reads its second token until START, its first, makes its state fresh:
+        # reading START all the while would be a reset a step, which no engine runs fast.
+        inside_TB = (at_TB >= starts_B) & (at_TB < np.minimum(starts_B + own, steps))
+        at_TB = np.where(at_TB < 0, 1, at_TB).clip(max=steps - 1)
+        inputs_TB = torch.from_numpy(tokens[at_TB].astype(np.int64))
+        targets_TB = torch.from_numpy(np.where(inside_TB, tokens[at_TB + 1].astype(np.int64), _UNSCORED))
+        yield (last + warm_up) / (own + warm_up), inputs_TB, targets_TB
 
 
-def _nats(logits_TBV: torch.Tensor, targets_TB: torch.Tensor) -> float:
+def _nats(logits_TBV: Tensor, targets_TB: Tensor) -> float:
     loss = torch.nn.functional.cross_entropy(
         logits_TBV.flatten(0, 1).float(), targets_TB.flatten(), ignore_index=_UNSCORED, reduction="none"
     )

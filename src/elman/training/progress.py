@@ -40,6 +40,29 @@ def make_display(model: Speaker) -> Display:
     return BarDisplay(console, model) if console.is_terminal else LineDisplay(model)
 
 
+class ReadingDisplay:
+    """How far the reading of large files has come, before a run can start: see `elman.data.watch`."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._status = self._console.status("reading") if self._console.is_terminal else None
+        self._last = time.monotonic()
+        if self._status is not None:
+            self._status.start()
+
+    def __call__(self, name: str, read: int) -> None:
+        text = f"reading {name}: {read / 1e6:,.0f} MB"
+        if self._status is not None:
+            self._status.update(text)
+        elif time.monotonic() - self._last >= _SECONDS_BETWEEN_LINES:
+            self._last = time.monotonic()
+            self._console.print(text, markup=False)
+
+    def close(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+
 class SilentDisplay:
     """Shows nothing."""
 

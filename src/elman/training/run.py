@@ -10,8 +10,8 @@ The run's folder holds the model (see `elman.models.folder`; its weights are the
 """
 
 import importlib.util
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import torch
 
 from elman.data.recognise import recognise
 from elman.data.text import Source
+from elman.data.watch import watched
 from elman.errors import OptionError, RunError
 from elman.files import clear_unfinished
 from elman.models.device import find_device
@@ -32,7 +33,7 @@ from elman.training.curves import draw_curves
 from elman.training.folder import make_folder, next_free, parts, recall, refuse_existing, remember, taken_in
 from elman.training.logs import MetricsLog, TensorBoardLog
 from elman.training.loop import Trainer
-from elman.training.progress import Display, SilentDisplay, make_display
+from elman.training.progress import Display, ReadingDisplay, SilentDisplay, make_display
 
 # What may differ when a run goes on: how long it takes and where it runs, not what it computes.
 _RESUMABLE = (*BUDGETS, "max_epochs", "patience", "device", "engine")
@@ -106,18 +107,25 @@ def train(
     sources = None if data is None else [data] if isinstance(data, Source) else list(data)
     # Training draws from torch's global generator; the caller's own draws go on as if it had not.
     with torch.random.fork_rng():
-        if resume is not None:
-            if sources is not None or out is not None or overwrite:
-                raise OptionError(
-                    "--resume goes on with its own data and folder: leave out DATA, --out and --overwrite."
-                )
-            longer = any(options.get(name) is not None for name in BUDGETS)
-            run = _reopen(Path(resume), options)
-        else:
-            longer = False
-            run = _open(sources, None if out is None else Path(out), overwrite, options)
+        if resume is not None and (sources is not None or out is not None or overwrite):
+            raise OptionError("--resume goes on with its own data and folder: leave out DATA, --out and --overwrite.")
+        with _reading_shown(quiet):
+            if resume is not None:
+                run = _reopen(Path(resume), options)
+            else:
+                run = _open(sources, None if out is None else Path(out), overwrite, options)
+        longer = resume is not None and any(options.get(name) is not None for name in BUDGETS)
         with closing(SilentDisplay() if quiet else make_display(run.task.network)) as display:
             return _fit(run, display, longer)
+
+
+@contextmanager
+def _reading_shown(quiet: bool) -> Iterator[None]:
+    if quiet:
+        yield
+        return
+    with closing(ReadingDisplay()) as display, watched(display):
+        yield
 
 
 @dataclass(frozen=True)
