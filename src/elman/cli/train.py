@@ -134,8 +134,11 @@ def _option_parameters() -> list[inspect.Parameter]:
 def _help(name: str, text: str) -> str:
     """What an option is; the tasks that have it, if not all do; and where their defaults differ."""
     only = tasks_with(name)
-    differ = {facts.name: facts.defaults[name] for facts in TASKS.values() if name in facts.defaults}
-    told = [f"{task}: {value}" for task, value in differ.items()]
+    told = []
+    for facts in TASKS.values():
+        told += [f"{facts.name}: {facts.defaults[name]}"] if name in facts.defaults else []
+        differ = {kind: own[name] for kind, own in facts.by_tokenizer.items() if name in own}
+        told += [f"{facts.name} of {kind}s: {value}" for kind, value in differ.items()]
     return " ".join([text, *([f"For {', '.join(only)}."] if only else []), *([f"({', '.join(told)})"] if told else [])])
 
 

@@ -24,6 +24,7 @@ class TaskFacts:
     reads_folders   whether a folder means more than the files in it
     options    those of `TrainOptions` that not every task has, and this one has
     defaults   of options, where they differ from those of `TrainOptions`
+    by_tokenizer   of options, where they differ from those for a kind of tokenizer: words are more than characters, and rarer
     """
 
     name: str
@@ -34,6 +35,7 @@ class TaskFacts:
     reads_folders: bool = False
     options: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    by_tokenizer: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def network_kind(self) -> Any:
@@ -47,7 +49,8 @@ class TaskFacts:
 
     def filled(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Options that were given, over this task's defaults."""
-        return {**self.defaults, **given, "task": self.name}
+        tokenizer = given.get("tokenizer", self.defaults.get("tokenizer"))
+        return {**self.defaults, **self.by_tokenizer.get(tokenizer, {}), **given, "task": self.name}
 
 
 def _load(path: str) -> Any:
@@ -65,6 +68,9 @@ TASKS: dict[str, TaskFacts] = {
             trainer="elman.models.language_task:LanguageKind",
             example="elman generate {run} --prompt 'The '",
             options=("tokenizer", "tie", "batch", "bptt"),
+            by_tokenizer={
+                "word": {"hidden": 512, "embedding": 256, "dropout": 0.5, "weight_decay": 0.01},
+            },
         ),
         TaskFacts(
             name="classify",
