@@ -370,7 +370,7 @@ def test_rare_words_are_forgotten_in_training_as_often_as_their_equation_says() 
     network = facts.kind.fit(parts, options)
     task = facts.kind.task(parts, network, options)
     numbers = network.reader.numbers(["common", "rare"])
-    assert task._forgotten_V[numbers].tolist() == pytest.approx([0.1, 0.5])
+    assert task._forget.rates_V[numbers].tolist() == pytest.approx([0.1, 0.5])
 
     read: list[torch.Tensor] = []
     network.loss = lambda batch, _: read.append(batch.words_TB) or torch.zeros(())

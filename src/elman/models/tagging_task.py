@@ -17,6 +17,7 @@ from elman.data.text import Source
 from elman.data.vocabulary import UNKNOWN_ID, Vocabulary
 from elman.data.words import WordBatch, WordReader
 from elman.errors import DataError
+from elman.models.forgetting import Forgetting
 from elman.models.options import TrainOptions
 from elman.models.parts import Parts, budget_note, count_note, read_parts
 from elman.models.tag_scores import UsualTags
@@ -101,7 +102,8 @@ class TaggingTask:
         lengths = [len(sentence.words) for sentence in data.train]
         self._buckets = Buckets(lengths, options.batch_tokens, options.seed)
         self.steps_per_epoch = len(self._buckets)
-        self._forgotten_V = self._rates().to(network.device)
+        read = [network.reader.numbers(sentence.words) for sentence in data.train] if options.rare_dropout else []
+        self._forget = Forgetting(read, network.config.words, options.rare_dropout, UNKNOWN_ID)
         self.fingerprint = data.fingerprint
         self.notes = [
             *data.notes,
@@ -121,19 +123,7 @@ class TaggingTask:
 
     def loss(self, batch: tuple[WordBatch, Tensor], state: Any) -> tuple[Tensor, Any]:  # noqa: ARG002
         words, tags_TB = batch
-        if self._options.rare_dropout:
-            rates_TB = self._forgotten_V[words.words_TB]
-            forgotten_TB = torch.rand(rates_TB.shape, device=rates_TB.device) < rates_TB
-            words = replace(words, words_TB=words.words_TB.masked_fill(forgotten_TB, UNKNOWN_ID))
-        return self.network.loss(words, tags_TB), None
-
-    def _rates(self) -> Tensor:
-        """How often each word is read as the unknown one in training: a / (a + n) for one that is there n times (Kiperwasser
-        and Goldberg, TACL 4, 2016).
-        """
-        read = self.network.reader.numbers([word for sentence in self._data.train for word in sentence.words])
-        counts_V = torch.bincount(torch.from_numpy(read), minlength=self.network.config.words)
-        return self._options.rare_dropout / (self._options.rare_dropout + counts_V).clamp(min=1)
+        return self.network.loss(replace(words, words_TB=self._forget(words.words_TB)), tags_TB), None
 
     def size(self, batch: tuple[WordBatch, Tensor]) -> int:
         return int(batch[0].lengths_B.sum())
