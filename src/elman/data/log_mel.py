@@ -2,9 +2,10 @@ r"""Log-mel frames of sound: how loud each band of frequencies is, `hop` millise
 
     frame t   samples of `window` ms around (t + ½) hop, the mean subtracted, x_n - 0.97 x_{n-1}, times Povey's window
     P_k       |DFT|²
-    y_d       ln Σ_k M_dk P_k                M: triangles, of equal width on the mel scale, 1127 ln(1 + f / 700)
+    y_d       max(0, ln Σ_k M_dk P_k)        M: triangles, of equal width on the mel scale, 1127 ln(1 + f / 700)
 
-These are Kaldi's filter-bank features (Povey et al., ASRU 2011), computed by kaldi-native-fbank, without dither. Sound of N
+These are Kaldi's filter-bank features (Povey et al., ASRU 2011), computed by kaldi-native-fbank, without dither, of samples
+from -32768 to 32767. What is fainter than one such step is 0, so that silence made by a computer is no outlier. Sound of N
 samples has round(N / hop) frames, one at least: at both ends it is mirrored. So frame t tells of the time from t hop to
 (t + 1) hop, and can be told half a window after its middle.
 
@@ -112,7 +113,7 @@ class LogMelStream:
         places = range(self._given, self._bank.num_frames_ready)
         frames_TD = np.empty((len(places), self._config.mels), np.float32)
         for row, place in zip(frames_TD, places, strict=True):
-            row[:] = self._bank.get_frame(place)
+            np.maximum(self._bank.get_frame(place), 0.0, out=row)
         self._given += len(places)
         self._bank.pop(len(places))
         return frames_TD
