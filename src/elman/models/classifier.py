@@ -72,9 +72,7 @@ class Classifier(nn.Module):
         return self.output.weight.device
 
     @torch.no_grad()
-    def log_probabilities(
-        self, sequences: Sequence[Any], watch: Callable[[float], None] | None = None
-    ) -> np.ndarray:
+    def log_probabilities(self, sequences: Sequence[Any], watch: Callable[[float], None] | None = None) -> np.ndarray:
         """ln P (N, V) for each of what `sequences` gives, in order."""
         was_training, done = self.training, 0
         self.eval()
