@@ -59,6 +59,18 @@ class TrainOptions:
     target: str | None = _option(
         None, "The column of its translation: its name, or number from 1. None: guessed.", group="Data"
     )
+    path: str | None = _option(
+        None, "The column of the sound files' paths: its name, or number from 1. None: guessed.", group="Data"
+    )
+    start: str | None = _option(
+        None, "The column of where in a file it starts, in seconds: its name, or number. None: guessed.", group="Data"
+    )
+    end: str | None = _option(
+        None, "The column of where in a file it ends, in seconds: its name, or number. None: guessed.", group="Data"
+    )
+    group: str | None = _option(
+        None, "The column of what a split must keep together (a speaker): its name, or number from 1.", group="Data"
+    )
     strict: bool = _option(False, "Stop at the first bad row, where bad rows are skipped and counted.", group="Data")
     encoding: str = _option("utf-8", "Encoding of all texts.", group="Data")
     normalisation: str = _option(
@@ -73,6 +85,14 @@ class TrainOptions:
     )
     vocabulary: int | None = _option(None, "Most tokens to keep, for word (all words) and bpe (4096).", group="Data")
     minimum_count: int = _option(1, "How often a token must be in the training part to be kept.", group="Data")
+
+    rate: int | None = _option(
+        None, "Samples a second that sound is brought to. None: what most files have, at most 16000.", group="Data"
+    )
+    mels: int = _option(40, "Bands of a frame of sound.", group="Data")
+    window: float = _option(25.0, "Milliseconds of sound that a frame looks at.", group="Data")
+    hop: float = _option(10.0, "Milliseconds from a frame to the next.", group="Data")
+    stack: int = _option(1, "Frames joined to one step.", group="Data")
 
     cell: str = _option("lstm", "The recurrent cell (for a list: elman cells).", group="Network")
     cell_options: dict[str, Any] = field(
@@ -133,6 +153,13 @@ class TrainOptions:
     rare_dropout: float = _option(
         0.0, "How often training reads a word that it has n times as the unknown one: this / (this + n)."
     )
+    noise: float | None = _option(
+        None, "White noise in training sounds, so many decibels fainter than they are or less. None: none."
+    )
+    shift: float = _option(0.0, "Seconds that training sounds are moved by at most.")
+    gain: float = _option(0.0, "Decibels that training sounds are made louder or fainter by at most.")
+    time_mask: float = _option(0.0, "Seconds that training masks at most; two masks a sound.")
+    frequency_mask: float = _option(0.0, "Part of the bands that training masks at most; two masks a sound.")
     averaging: float = _option(
         0.0,
         "Validate and keep a running mean of the weights, with this decay: 0.99 is over some 100 updates; 0 for none.",
@@ -161,10 +188,21 @@ class TrainOptions:
             "validations",
             "minimum_count",
             "beam",
+            "stack",
         ):
             self._check(name, getattr(self, name) >= 1, "must be at least 1")
         self._check("seed", 0 <= self.seed < 2**63, "must be a whole number from 0 to 2⁶³ - 1")
-        for name in ("warmup", "clip", "weight_decay", "patience", "alpha", "rare_dropout"):
+        for name in (
+            "warmup",
+            "clip",
+            "weight_decay",
+            "patience",
+            "alpha",
+            "rare_dropout",
+            "shift",
+            "gain",
+            "time_mask",
+        ):
             self._check(name, getattr(self, name) >= 0, "must be 0 or more")
         for name in (*BUDGETS, "max_epochs", "lr"):
             self._check(name, getattr(self, name) is None or getattr(self, name) > 0, "must be more than 0")
@@ -172,6 +210,7 @@ class TrainOptions:
             self._check(name, 0 <= getattr(self, name) < 1, "must be at least 0 and less than 1")
         self._check("valid_fraction", 0 < self.valid_fraction < 1, "must lie between 0 and 1")
         self._check("test_fraction", self.test_fraction + self.valid_fraction < 1, "leaves nothing to train on")
+        self._check("frequency_mask", 0 <= self.frequency_mask <= 1, "must be a part, from 0 to 1")
         self._check("vocabulary", self.vocabulary is None or self.vocabulary >= 1, "must be at least 1")
         for name in ("valid", "test"):
             self._check(
