@@ -130,7 +130,8 @@ def test_where_most_is_bad_it_is_an_error(folder: Path) -> None:
 
 
 def test_events_are_gathered_by_file_in_order_of_time(folder: Path) -> None:
-    text = "path,start,end,label\nwav/a.wav,0.5,0.7,x\nwav/b.wav,0,0.2,y\nwav/a.wav,0.1,0.3,y\nwav/a.wav,0.6,0.9,x\nwav/c.wav,,,\n"
+    rows = ("a.wav,0.5,0.7,x", "b.wav,0,0.2,y", "a.wav,0.1,0.3,y", "a.wav,0.6,0.9,x", "c.wav,,,")
+    text = "path,start,end,label\n" + "".join(f"wav/{row}\n" for row in rows)
     reading = read_recordings([table(folder, text)], bad=BadRows(True))
     assert [item.events for item in reading.items] == [
         (Event(0.1, 0.3, "y"), Event(0.5, 0.9, "x")),

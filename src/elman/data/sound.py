@@ -21,7 +21,7 @@ SUFFIXES = (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", "
 # Seconds that are read at a time.
 BLOCK = 4.0
 # Lengths that a header has where the writer couldn't know: of a file that was written to a pipe.
-_UNKNOWN_LENGTHS = {0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF}
+UNKNOWN_LENGTHS = {0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF}
 _TOLD = re.compile(r"^\s*data\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
 
 
@@ -147,7 +147,7 @@ def _opened(path: str | Path) -> Any:
 def _wrong_length(path: str | Path, file: Any) -> str:
     """What is wrong with the length of an open file, or nothing."""
     told = _TOLD.search(file.extra_info)
-    if told and int(told[1]) > int(told[2]) and int(told[1]) not in _UNKNOWN_LENGTHS:
+    if told and int(told[1]) > int(told[2]) and int(told[1]) not in UNKNOWN_LENGTHS:
         return (
             f"{path} is cut short: of the {int(told[1]):,} bytes of sound that it tells of there are {int(told[2]):,}. "
             "Copy or record it again."

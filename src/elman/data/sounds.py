@@ -54,12 +54,36 @@ def read_clips(
     Bad rows: an empty cell, times that make no sense, a file that is no sound, silent, … (see `read_sound`), and those of
     `read_table`. Raises `DataError` for missing columns, one class only, and where nothing, or less than half, can be used.
     """
+    asked = {
+        "path": path,
+        "start": start,
+        "end": end,
+        "text" if spoken else "label": text if spoken else label,
+        "group": group,
+    }
+    before = bad.count
+    reading = _gather(sources, asked, encoding, bad, labelled)
+    kept = _checked(reading.items, bad, _inspect_clip)
+    what = f" with its {'text' if spoken else 'label'}" if labelled else ""
+    check_enough(", ".join(map(name_of, sources)), len(kept), bad.count - before, bad, _REMEDY.format(what))
+    return replace(reading, items=kept)
+
+
+def find_clips(
+    sources: Sequence[Source], *, path: str | None = None, encoding: str = "utf-8", bad: BadRows
+) -> list[Clip]:
+    """The clips that `read_clips` gives without labels, their files not yet looked at."""
+    return _gather(sources, {"path": path, "start": None, "end": None}, encoding, bad, labelled=False).items
+
+
+def _gather(
+    sources: Sequence[Source], asked: dict[str, str | None], encoding: str, bad: BadRows, labelled: bool
+) -> Reading[Clip]:
     check_libraries(", ".join(map(name_of, sources)))
-    value = "text" if spoken else "label"
-    asked = {"path": path, "start": start, "end": end, value: text if spoken else label, "group": group}
-    before, items, said, columns = bad.count, list[Clip](), list[str](), dict[str, str]()
+    value = next((role for role in ("label", "text") if role in asked), "label")
+    items, said, columns = list[Clip](), list[str](), dict[str, str]()
     for source in sources:
-        if labelled and not spoken and (folders := sound_folders(source)):
+        if labelled and value == "label" and (folders := sound_folders(source)):
             items += [
                 Clip(str(file), folder.name, str(file))
                 for folder in folders
@@ -74,15 +98,12 @@ def read_clips(
                 required = ("path", value) if labelled else ("path",)
                 found, taken, told = read_cells(table, {**asked, **columns}, required, encoding, bad)
                 items += [
-                    Clip(cells["path"], cells.get(value), cells["where"], cells["start"], cells["end"], cells["group"])
+                    Clip(cells["path"], cells[value], cells["where"], cells["start"], cells["end"], cells["group"])
                     for cells in found
                 ]
                 columns |= taken
                 said.append(told)
-    kept = _checked(items, bad, _inspect_clip)
-    names = ", ".join(map(name_of, sources))
-    check_enough(names, len(kept), bad.count - before, bad, _REMEDY.format(f" with its {value}" if labelled else ""))
-    return Reading(kept, "; ".join(dict.fromkeys(said)), _lasting(columns))
+    return Reading(items, "; ".join(dict.fromkeys(said)), _lasting(columns))
 
 
 def read_recordings(

@@ -55,6 +55,25 @@ def _load(path: str) -> Any:
     return getattr(import_module(module), name)
 
 
+# How sound becomes frames, and what training does to it.
+_SOUND = (
+    "rate", "mels", "window", "hop", "stack", "bidirectional",
+    "noise", "shift", "gain", "time_mask", "frequency_mask",
+)  # fmt: skip
+_SOUND_DEFAULTS: dict[str, Any] = {
+    "hidden": 192,
+    "embedding": 128,
+    "dropout": 0.2,
+    "bidirectional": False,
+    "gain": 6.0,
+    "time_mask": 0.1,
+    "frequency_mask": 0.2,
+    "batch_tokens": 2048,
+    "weight_decay": 0.01,
+    "averaging": 0.99,
+    "patience": 0,
+}
+
 TASKS: dict[str, TaskFacts] = {
     facts.name: facts
     for facts in (
@@ -219,6 +238,38 @@ TASKS: dict[str, TaskFacts] = {
                 "stretch": 0.4,
                 "patience": 0,
             },
+        ),
+        TaskFacts(
+            name="transcribe",
+            title="a transcriber of sound",
+            network="elman.models.transcription:TranscriptionModel",
+            trainer="elman.models.transcription_task:TranscriptionKind",
+            example="elman predict {run} sound.wav",
+            reads_folders=True,
+            options=(
+                "path", "text", "start", "end", "group", "test_fraction", "strict", "normalisation", "lowercase", "tokenizer",
+                *_SOUND, "beam", "batch_tokens",
+            ),
+            defaults={
+                **_SOUND_DEFAULTS,
+                "tokenizer": "auto",
+                "normalisation": "nfc",
+                "stack": 3,
+                "layers": 2,
+                "beam": 1,
+            },
+        ),
+        TaskFacts(
+            name="tag-sound",
+            title="a tagger of sound",
+            network="elman.models.sound_tagging:SoundTaggingModel",
+            trainer="elman.models.sound_tagging_task:SoundTaggingKind",
+            example="elman predict {run} sound.wav",
+            reads_folders=True,
+            options=(
+                "path", "start", "end", "label", "group", "test_fraction", "strict", *_SOUND, "batch_tokens",
+            ),
+            defaults={**_SOUND_DEFAULTS},
         ),
     )
 }  # fmt: skip
