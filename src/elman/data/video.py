@@ -18,6 +18,9 @@ from elman.errors import DataError, OptionError
 # The endings of names that are video.
 SUFFIXES = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".gif", ".avi", ".mpg", ".mpeg", ".ogv")
 
+# Mean difference, of 255, between the channels of a picture, up to which it counts as grey.
+_GREY = 2.0
+
 
 def is_video(path: str | Path) -> bool:
     """Whether a path's ending says that it is video."""
@@ -29,14 +32,15 @@ class FrameForm:
     """What pictures are made into.
 
     size    pixels of a side: pictures are scaled to a square, whatever they were
-    rate    pictures a second that are taken, or fewer; 0 is every one       grey   one channel in place of three
+    rate    pictures a second that are taken, or fewer; 0 is every one
+    grey    one channel in place of three; None: not decided yet, see `has_colours`
 
     Raises `OptionError` for values that make no sense.
     """
 
     size: int = 64
     rate: float = 0.0
-    grey: bool = False
+    grey: bool | None = False
 
     def __post_init__(self) -> None:
         if self.size < 8:
@@ -65,6 +69,15 @@ def read_video(path: str | Path, form: FrameForm) -> np.ndarray:
     if not pictures:
         raise DataError(f"{path} has no frames: there is nothing to see in it.")
     return np.stack(pictures)
+
+
+def has_colours(path: str | Path) -> bool:
+    """Whether the first picture of a clip has colours, apart from what compression brings in."""
+    picture = next(_pictures(path, FrameForm()), None)
+    if picture is None:
+        return False
+    channels = picture.astype(np.int16)
+    return float((channels.max(0) - channels.min(0)).mean()) > _GREY
 
 
 def _pictures(path: str | Path, form: FrameForm) -> Iterator[np.ndarray]:

@@ -16,11 +16,13 @@ from elman.data.examples import Reading
 from elman.data.signals import Cache, read_all
 from elman.data.table import SAMPLE, Row, Table, read_table
 from elman.data.text import STANDARD_INPUT, Document, Source, find_files, name_of
-from elman.data.video import FrameForm, check_library, is_video, read_video
+from elman.data.video import FrameForm, check_library, has_colours, is_video, read_video
 from elman.errors import DataError
 
 PATH_NAMES = ("path", "file", "filename", "file_name", "filepath", "video", "video_path", "video_file", "clip", "movie")
 _WHOLE = FrameForm()
+# So many clips are looked at for colours.
+_LOOKED_AT = 20
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ def read_films(
                 items += found
                 taken |= {role: column for role, column in columns.items() if role != "group"}
                 said.append(", ".join(f"the {role} is column {column!r}" for role, column in columns.items()))
+    if form.grey is None:
+        form = replace(form, grey=not _have_colours(items))
     kept = _checked([replace(item, form=form, cache=cache) for item in items], bad)
     names = ", ".join(map(name_of, sources))
     remedy = "there is no video that can be read" + (" with its label." if labelled else ".")
@@ -186,6 +190,18 @@ def video_column(columns: Sequence[str], sample: Sequence[Row]) -> str | None:
 
 def _film(file: Path, label: str | None) -> Film:
     return Film(str(file), label, str(file))
+
+
+def _have_colours(items: Sequence[Film]) -> bool:
+    """Whether one of some clips from all over the list has colours; those that can't be read have none."""
+    for item in items[:: max(1, len(items) // _LOOKED_AT)]:
+        try:
+            if has_colours(item.path):
+                return True
+        except DataError:
+            # It is a bad row when it is decoded, with the reason.
+            continue
+    return False
 
 
 def _checked(items: list[Film], bad: BadRows) -> list[Film]:

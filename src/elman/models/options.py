@@ -106,7 +106,12 @@ class TrainOptions:
     stack: int = _option(1, "Frames joined to one step.", group="Data")
     frame_size: int = _option(64, "Pixels of a side that pictures of a video are scaled to.", group="Data")
     frame_rate: float = _option(0.0, "Pictures a second that are taken of a video; 0 for all.", group="Data")
-    grey: bool = _option(False, "Read pictures without their colours.", group="Data")
+    colour: str = _option(
+        "auto",
+        "Whether pictures are read with their colours; auto: if the first clips have any.",
+        choices=("auto", "rgb", "grey"),
+        group="Data",
+    )
 
     cell: str = _option("lstm", "The recurrent cell (for a list: elman cells).", group="Network")
     cell_options: dict[str, Any] = field(

@@ -1,6 +1,6 @@
 """Classifiers of series, sound and video as tasks to train: how each reads its data, and what training changes in it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,7 +17,6 @@ from elman.data.labelled_series import Series
 from elman.data.log_mel import LogMel
 from elman.data.series_examples import read_series
 from elman.data.signals import Cache, rows_of
-from elman.data.sound import sound_rate
 from elman.data.sounds import group_of, read_clips
 from elman.data.text import Source
 from elman.data.video import FrameForm
@@ -29,11 +28,8 @@ from elman.models.parts import Parts, most_frequent, read_parts
 from elman.models.series_classification import SeriesClassifier, SeriesFront
 from elman.models.signal_classification import SignalClassifier, SignalConfig
 from elman.models.sound_classification import SoundClassifier, SoundSignal
+from elman.models.sound_network import sound_sizes
 from elman.models.video_classification import VideoClassifier
-
-_HIGHEST_RATE = 16000
-# So many files are asked for their rate.
-_ASKED = 200
 
 Change = Callable[[Any, np.random.Generator], np.ndarray]
 
@@ -175,7 +171,7 @@ class SoundKind(SignalKind):
         return read_clips(part, **chosen, encoding=options.encoding, bad=bad)
 
     def front(self, items: Sequence[Any], options: TrainOptions) -> LogMel:
-        rate = options.rate or _usual_rate(item.path for item in items)
+        rate = sound_sizes(options, (item.path for item in items))["rate"]
         return LogMel(rate, options.mels, options.window, options.hop)
 
     def signals(self, items: Sequence[Any], front: LogMel, options: TrainOptions) -> list[SoundSignal]:
@@ -202,21 +198,16 @@ class SoundKind(SignalKind):
         return change
 
 
-def _usual_rate(paths: Iterable[str]) -> int:
-    """The rate that most of the files have, as far as it is of use."""
-    asked = list(dict.fromkeys(paths))[:_ASKED]
-    return min(int(most_frequent(str(sound_rate(path)) for path in asked)), _HIGHEST_RATE)
-
-
 class VideoKind(SignalKind):
     """Clips of video."""
 
     network = VideoClassifier
     what = "a folder a class, or a table of paths,"
+    _form: FrameForm | None = None
 
     def read(self, sources: Sequence[Source] | None, options: TrainOptions) -> Parts[Any]:
-        # All parts share the room that there is.
-        self._cache = Cache(options.cache << 20)
+        # All parts share the room that there is, and the form of the first.
+        self._cache, self._form = Cache(options.cache << 20), None
         return super().read(sources, options)
 
     def read_part(
@@ -224,10 +215,10 @@ class VideoKind(SignalKind):
     ) -> Reading[Film]:
         chosen: dict[str, Any] = {"path": options.path, "label": options.label, **columns}
         group = options.group if training else None
-        form = self.front([], options)
-        return read_films(
+        given = {"grey": True, "rgb": False}.get(options.colour)
+        reading = read_films(
             part,
-            form=form,
+            form=self._form or FrameForm(options.frame_size, options.frame_rate, given),
             cache=self._cache,
             **chosen,
             group=group,
@@ -235,9 +226,11 @@ class VideoKind(SignalKind):
             bad=bad,
             training=training,
         )
+        self._form = reading.items[0].form
+        return reading
 
-    def front(self, items: Sequence[Any], options: TrainOptions) -> FrameForm:  # noqa: ARG002
-        return FrameForm(options.frame_size, options.frame_rate, options.grey)
+    def front(self, items: Sequence[Film], options: TrainOptions) -> FrameForm:  # noqa: ARG002
+        return items[0].form
 
     def picture(self, options: TrainOptions) -> tuple[int, int]:
         return options.frame_size, options.frame_size

@@ -219,7 +219,7 @@ TASKS: dict[str, TaskFacts] = {
             example="elman predict {run} new.mp4",
             reads_folders=True,
             options=(
-                "path", "label", "group", "test_fraction", "strict", "frame_size", "frame_rate", "grey",
+                "path", "label", "group", "test_fraction", "strict", "frame_size", "frame_rate", "colour",
                 "bidirectional", "pooling", "frames", "channels", "stack", "differences", "batch_tokens", "smoothing",
                 "shift", "zoom", "turn", "stretch", "flip", "cache",
             ),
