@@ -18,7 +18,7 @@ _FAINT = 1e-3
 
 
 def joined_digits(data: Path, work: Path, seed: int) -> list[str]:
-    """Strings of 3 to 8 digits, speakers mixed, with pauses of 0.1 to 0.5 s before, between and after; the text is the digits."""
+    """Strings of 3 to 8 digits, speakers mixed, with pauses of 0.1 to 0.5 s around each, and their text."""
     for part, recordings in _parts(data, seed).items():
         generator = np.random.default_rng((seed, len(part)))
         rows = []

@@ -22,6 +22,9 @@ def evaluate(
     label: Annotated[str | None, typer.Option(help="The column of the label, if it isn't guessed.")] = None,
     source: Annotated[str | None, typer.Option(help="The column of what to translate, if it isn't guessed.")] = None,
     target: Annotated[str | None, typer.Option(help="The column of its translation, if it isn't guessed.")] = None,
+    path: Annotated[str | None, typer.Option(help="The column of the sound files' paths, if it isn't guessed.")] = None,
+    start: Annotated[str | None, typer.Option(help="The column of where a sound starts, if it isn't guessed.")] = None,
+    end: Annotated[str | None, typer.Option(help="The column of where a sound ends, if it isn't guessed.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row.")] = False,
     encoding: Annotated[str, typer.Option(help="Encoding of the text.")] = "utf-8",
     device: Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, mps.")] = "auto",
@@ -29,7 +32,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, as the last line.")] = False,
 ) -> None:
     """Score a model on data: a language model's loss, bits per character and perplexity; a classifier's accuracy and F1, a
-    tagger's accuracy and F1 of entities, a translator's BLEU and chrF.
+    tagger's accuracy and F1 of entities, a translator's BLEU and chrF, a transcriber's errors of characters and words.
 
     A language model carries its state over every token of a document. What the vocabulary doesn't hold is read and scored as
     the unknown token.
@@ -52,7 +55,10 @@ def evaluate(
 
     network = load(model, engine, find_device(device))
     bad = BadRows(strict)
-    given = {"text": text, "label": label, "source": source, "target": target, "strict": strict or None}
+    given = {
+        **{"text": text, "label": label, "source": source, "target": target},
+        **{"path": path, "start": start, "end": end, "strict": strict or None},
+    }
     own = TASKS[network.task].options
     columns: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     for name in columns:

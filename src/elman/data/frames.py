@@ -14,6 +14,8 @@ from elman.errors import DataError
 
 # Bytes of frames that are kept.
 ROOM = 1 << 28
+# So many clips tell what frames are like.
+_ENOUGH = 500
 # Less than this much deviation is none: a band that is always the same tells nothing.
 _LEAST_DEVIATION = 1e-3
 
@@ -107,6 +109,12 @@ class SoundFrames:
         else:
             frames_TD = self[place]
         return augmentation.frames(scale(frames_TD), np.asarray(scale.deviation), self.log_mel.hop_seconds, generator)
+
+
+def fit_scale(clips: Sequence[Clip], log_mel: LogMel) -> FrameScale:
+    """The scale of the frames of clips, of every so manieth where there are many."""
+    heard = SoundFrames(clips[:: -(-len(clips) // _ENOUGH)], log_mel, room=0)
+    return FrameScale.fit(heard[place] for place in range(len(heard)))
 
 
 def pad_frames(sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

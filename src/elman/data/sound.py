@@ -6,7 +6,7 @@ in [-1, 1], by libsndfile and soxr. A whole file is its blocks put together, so 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,12 @@ class Resampler:
             return samples_N
         resampled_N: np.ndarray = self._stream.resample_chunk(samples_N, last=last)
         return resampled_N
+
+
+def resampled(blocks: Iterable[np.ndarray], rate_in: int, rate_out: int) -> np.ndarray:
+    """All samples (N,) of blocks, at another rate."""
+    resampler = Resampler(rate_in, rate_out)
+    return np.concatenate([*map(resampler.accept, blocks), resampler.finish()])
 
 
 def _opened(path: str | Path) -> Any:

@@ -16,10 +16,13 @@ import torch
 from torch import nn
 
 from elman.axes import Float, Int, Tensor
+from elman.data.augment_sound import SoundAugmentation
+from elman.data.bad_rows import BadRows
 from elman.data.buckets import in_order
+from elman.data.examples import Clip
 from elman.data.frames import FrameScale, pad_frames
 from elman.data.log_mel import LogMel
-from elman.data.sound import check_libraries, sound_rate
+from elman.data.sound import check_libraries, read_sound, sound_rate
 from elman.engines import Engine
 from elman.errors import DataError, ModelFolderError
 from elman.layers import Dropout, FrameInput
@@ -198,3 +201,19 @@ def scale_of(folder: Path, config: dict[str, Any], mels: int) -> FrameScale:
         return FrameScale.from_dict(config.get("frames") or {}, mels)
     except DataError as error:
         raise ModelFolderError(f"{folder / CONFIG} is damaged: {error}") from error
+
+
+def read_sounds(clips: Sequence[Clip], rate: int, bad: BadRows) -> Iterator[tuple[str, tuple[Clip, np.ndarray]]]:
+    """(where, (clip, samples)) of each clip, read one by one; one that can't be read is a bad row."""
+    for clip in clips:
+        try:
+            samples_N = read_sound(clip.path, rate, clip.start, clip.end)
+        except DataError as error:
+            bad.skip(clip.where, str(error).rstrip(".").removeprefix(f"{clip.where} "))
+            continue
+        yield clip.where, (clip, samples_N)
+
+
+def augmentation_of(options: TrainOptions) -> SoundAugmentation:
+    """How options want sounds to be changed."""
+    return SoundAugmentation(options.noise, options.shift, options.gain, options.time_mask, options.frequency_mask)

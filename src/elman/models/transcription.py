@@ -16,7 +16,7 @@ import torch
 from elman.data.bad_rows import BadRows
 from elman.data.examples import Clip
 from elman.data.frames import FrameScale, SoundFrames
-from elman.data.sound import read_sound
+from elman.data.sound import resampled
 from elman.data.sounds import find_clips, read_clips
 from elman.data.text import Source
 from elman.data.units import Units
@@ -25,7 +25,7 @@ from elman.errors import DataError, ModelFolderError, OptionError
 from elman.files import write_atomically
 from elman.models.ctc import ctc_nats, decode, search, steps_needed
 from elman.models.folder import CONFIG, build, entry, existing, read_network_config
-from elman.models.sound_network import SoundConfig, SoundNetwork, scale_of
+from elman.models.sound_network import SoundConfig, SoundNetwork, read_sounds, scale_of
 from elman.models.transcription_scores import TranscriptionScores, score_texts
 
 UNITS = "units.json"
@@ -42,6 +42,7 @@ class TranscriptionModel(SoundNetwork):
     """Frames in, logits of units and the blank out: see `SoundNetwork`. `usual`: the most frequent text, a trivial baseline."""
 
     task: ClassVar[str] = "transcribe"
+    lower_is_better: ClassVar[tuple[str, ...]] = ("cer", "wer")
 
     def __init__(
         self,
@@ -62,10 +63,15 @@ class TranscriptionModel(SoundNetwork):
         return self.units.decode(found[0])
 
     def listen(self, rate: int, blocks: Iterator[np.ndarray], beam: int | None = None) -> Iterator[dict[str, Any]]:
-        """What is said, as it is heard: {"seconds", "text"}, each time that the text which is settled grows, and at the end.
+        """What is said, as it is heard: each time that the text which is settled grows, and at the end.
 
-        Raises `DataError` if the model isn't causal.
+        Sound arrives block by block, `rate` samples a second. A model that reads from both ends hears all of it first.
         """
+        if not self.causal:
+            samples_N = resampled(blocks, rate, self.config.rate)
+            seconds = round(len(samples_N) / self.config.rate, 3)
+            yield {"seconds": seconds, "text": self.transcribe(samples_N, beam), "final": True}
+            return
         stream, found, seconds, said = self.stream(rate), search(beam or self.config.beam), 0.0, 0
         for block_N in blocks:
             seconds += len(block_N) / rate
@@ -168,17 +174,6 @@ class TranscriptionModel(SoundNetwork):
     def selection(scores: dict[str, float]) -> float:
         """The weights of the lowest character error are kept; of those equal in it, those of the lowest loss."""
         return scores["cer"] + 1e-6 * min(scores["loss_nats"], 1e3)
-
-
-def read_sounds(clips: Sequence[Clip], rate: int, bad: BadRows) -> Iterator[tuple[str, tuple[Clip, np.ndarray]]]:
-    """(where, (clip, samples)) of each clip, read one by one; one that can't be read is a bad row."""
-    for clip in clips:
-        try:
-            samples_N = read_sound(clip.path, rate, clip.start, clip.end)
-        except DataError as error:
-            bad.skip(clip.where, str(error).rstrip(".").removeprefix(f"{clip.where} "))
-            continue
-        yield clip.where, (clip, samples_N)
 
 
 def place_of(clip: Clip) -> dict[str, Any]:

@@ -13,24 +13,24 @@ from elman.errors import DataError
 class TranscriptionScores:
     """Scores over all clips, of texts with one space between words.
 
-    exact       the share of texts without an error
     cer         characters that must be put in, left out or changed, over those of the right texts
     wer         the same of words
+    exact       the share of texts without an error
     loss_nats   mean of -ln P(text), over the units of the right texts
     units       how many of these there are            examples   how many clips
 
     `baseline_…` are the scores of the most frequent text of the training part, said always.
     """
 
-    exact: float
     cer: float
     wer: float
+    exact: float
     loss_nats: float
     units: int
     examples: int
-    baseline_exact: float
     baseline_cer: float
     baseline_wer: float
+    baseline_exact: float
 
     def to_dict(self) -> dict[str, float]:
         """Under the names that `--json`, `metrics.jsonl` and `config.json` use."""
@@ -55,7 +55,7 @@ def _compared(found: Sequence[str], right: Sequence[str]) -> tuple[float, float,
     for split in (graphemes, str.split):
         errors = sum(edit_distance(split(said), split(true)) for said, true in pairs)
         rates.append(errors / max(sum(len(split(true)) for true in right), 1))
-    return exact, rates[0], rates[1]
+    return rates[0], rates[1], exact
 
 
 def edit_distance(found: Sequence[str], right: Sequence[str]) -> int:

@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elman.data.augment_sound import SoundAugmentation
 from elman.data.bad_rows import BadRows
 from elman.data.buckets import Buckets
 from elman.data.examples import Clip, Reading
-from elman.data.frames import FrameScale, SoundFrames
+from elman.data.frames import SoundFrames, fit_scale
 from elman.data.sounds import group_of, read_clips
 from elman.data.text import Source
 from elman.data.units import Units
@@ -20,7 +19,7 @@ from elman.errors import DataError
 from elman.models.ctc import ctc_nats
 from elman.models.options import TrainOptions
 from elman.models.parts import Parts, budget_note, count_note, most_frequent, read_parts
-from elman.models.sound_network import sound_sizes
+from elman.models.sound_network import augmentation_of, sound_sizes
 from elman.models.transcription import TranscriptionConfig, TranscriptionModel, flat, keep_sayable
 
 _SHOWN = 5
@@ -52,8 +51,7 @@ class TranscriptionKind:
         )
         sizes = sound_sizes(options, [clip.path for clip in data.train])
         config = TranscriptionConfig(classes=len(units), beam=options.beam, **sizes)
-        sounds = SoundFrames(data.train, config.log_mel, room=0)
-        scale = FrameScale.fit(sounds[place] for place in range(len(sounds)))
+        scale = fit_scale(data.train, config.log_mel)
         usual = most_frequent(units.read(str(clip.label)) for clip in data.train)
         torch.manual_seed(options.seed)
         return TranscriptionModel(config, units, scale, usual, options.engine)
@@ -132,8 +130,3 @@ class TranscriptionTask:
 
     def draw(self, folder: Path) -> list[Path]:  # noqa: ARG002
         return []
-
-
-def augmentation_of(options: TrainOptions) -> SoundAugmentation:
-    """How options want sounds to be changed."""
-    return SoundAugmentation(options.noise, options.shift, options.gain, options.time_mask, options.frequency_mask)
