@@ -44,22 +44,22 @@ def read_arrays(source: Source, columns: Columns, encoding: str, bad: BadRows) -
 
 def _load(path: Path, name: str) -> tuple[np.ndarray, np.ndarray | None]:
     try:
-        # Without being told otherwise, NumPy refuses what is pickled.
-        loaded = np.load(path)
-        if isinstance(loaded, np.ndarray):
-            return loaded, None
-        with loaded as arrays:
-            by_name = {key.lower(): key for key in arrays.files}
-            if "x" not in by_name:
-                held = ", ".join(arrays.files) or "nothing"
-                raise DataError(f"{name} holds {held}, but no array X: write it by numpy.savez(path, X=…, y=…).")
-            return arrays[by_name["x"]], arrays[by_name["y"]] if "y" in by_name else None
+        with path.open("rb") as file:
+            # Without being told otherwise, NumPy refuses what is pickled.
+            loaded = np.load(file)
+            if isinstance(loaded, np.ndarray):
+                return loaded, None
+            by_name = {key.lower(): key for key in loaded.files}
+            if "x" in by_name:
+                return loaded[by_name["x"]], loaded[by_name["y"]] if "y" in by_name else None
     except OSError as error:
         raise DataError(f"{name} can't be read: {error.strerror or error}.") from error
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{name} is damaged, or holds objects in place of numbers ({error}): write it by numpy.savez."
         ) from error
+    held = ", ".join(loaded.files) or "nothing"
+    raise DataError(f"{name} holds {held}, but no array X: write it by numpy.savez(path, X=…, y=…).")
 
 
 def _ends(x_NTD: np.ndarray) -> np.ndarray:
