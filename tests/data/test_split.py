@@ -84,3 +84,34 @@ def test_held_out_stays_what_can_be_learnt() -> None:
         DataError, match="none can be held out for validation, because each has a tag that no other has"
     ):
         keep_seen(["a"], ["b"], set)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("xy")), min_size=3, max_size=60), st.integers(0, 5)
+)
+def test_nothing_of_a_group_is_on_both_sides(items: list[tuple[str, str]], seed: int) -> None:
+    groups, labels = [group for group, _ in items], [label for _, label in items]
+    try:
+        kept, held = hold_out(list(enumerate(items)), labels, 0.3, seed, groups)
+    except DataError:
+        # No group could go without taking the last of a class.
+        counts = Counter(labels)
+        if len(set(groups)) < len(groups):
+            for group in set(groups):
+                own = Counter(label for name, label in items if name == group)
+                assert any(own[label] == counts[label] for label in own)
+        return
+    assert sorted(kept + held) == list(enumerate(items))
+    assert held
+    assert {label for _, (_, label) in kept} == set(labels)
+    if len(set(groups)) < len(groups):
+        assert not {group for _, (group, _) in kept} & {group for _, (group, _) in held}
+
+
+def test_of_many_groups_about_the_share_is_held_out() -> None:
+    groups = [str(index // 5) for index in range(500)]
+    kept, held = hold_out(range(500), None, 0.1, 0, groups)
+    assert len(held) == 50
+    assert len(kept) == 450
+    # Groups of one each are no groups: classes give their shares.
+    assert hold_out(range(500), None, 0.1, 0, list(map(str, range(500)))) == hold_out(range(500), None, 0.1, 0)

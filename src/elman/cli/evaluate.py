@@ -1,8 +1,8 @@
 """`elman evaluate`."""
 
 import json
-import time
 from pathlib import Path
+from time import monotonic
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +22,11 @@ def evaluate(
     label: Annotated[str | None, typer.Option(help="The column of the label, if it isn't guessed.")] = None,
     source: Annotated[str | None, typer.Option(help="The column of what to translate, if it isn't guessed.")] = None,
     target: Annotated[str | None, typer.Option(help="The column of its translation, if it isn't guessed.")] = None,
+    path: Annotated[str | None, typer.Option(help="The column of the sound files' paths, if it isn't guessed.")] = None,
+    start: Annotated[str | None, typer.Option(help="The column of where a sound starts, if it isn't guessed.")] = None,
+    end: Annotated[str | None, typer.Option(help="The column of where a sound ends, if it isn't guessed.")] = None,
+    id: Annotated[str | None, typer.Option(help="The column that tells series apart, if it isn't guessed.")] = None,
+    time: Annotated[str | None, typer.Option(help="The column of the time, if it isn't guessed.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row.")] = False,
     encoding: Annotated[str, typer.Option(help="Encoding of the text.")] = "utf-8",
     device: Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, mps.")] = "auto",
@@ -29,7 +34,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, as the last line.")] = False,
 ) -> None:
     """Score a model on data: a language model's loss, bits per character and perplexity; a classifier's accuracy and F1, a
-    tagger's accuracy and F1 of entities, a translator's BLEU and chrF.
+    tagger's accuracy and F1 of entities, a translator's BLEU and chrF, a transcriber's errors of characters and words.
 
     A language model carries its state over every token of a document. What the vocabulary doesn't hold is read and scored as
     the unknown token.
@@ -52,7 +57,18 @@ def evaluate(
 
     network = load(model, engine, find_device(device))
     bad = BadRows(strict)
-    given = {"text": text, "label": label, "source": source, "target": target, "strict": strict or None}
+    given = {
+        "text": text,
+        "label": label,
+        "source": source,
+        "target": target,
+        "path": path,
+        "start": start,
+        "end": end,
+        "id": id,
+        "time": time,
+        "strict": strict or None,
+    }
     own = TASKS[network.task].options
     columns: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     for name in columns:
@@ -61,14 +77,14 @@ def evaluate(
     columns.pop("strict", None)
     if "strict" in own:
         columns["bad"] = bad
-    began = time.monotonic()
+    began = monotonic()
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("scoring", total=1.0)
         scores = network.evaluate(
             data, encoding, watch=lambda done: bar.update(task, completed=done), **columns
         ).to_dict()
-    seconds = time.monotonic() - began
+    seconds = monotonic() - began
     for note in bad.notes():
         typer.echo(note, err=True)
     if as_json:

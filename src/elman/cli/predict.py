@@ -18,9 +18,14 @@ Format = Literal["table", "json", "csv"]
 def predict(
     model: Annotated[Path, typer.Argument(help="The model's folder.", show_default=False)],
     data: Annotated[
-        str, typer.Argument(help="A file with a text a line, a table, or - for standard input.", show_default="-")
-    ] = "-",
+        list[str] | None,
+        typer.Argument(
+            help="Files with a text a line, tables, sounds or folders of them, or - for standard input.",
+            show_default="-",
+        ),
+    ] = None,
     text: Annotated[str | None, typer.Option(help="The column of the text, in a table.")] = None,
+    path: Annotated[str | None, typer.Option(help="The column of the sound files' paths, in a table.")] = None,
     to: Annotated[
         Format, typer.Option("--to", help="What to write: a line each to read, JSON lines, or CSV.")
     ] = "table",
@@ -40,6 +45,8 @@ def predict(
         elman predict runs/classify-1 new.csv --text review --to csv > answers.csv
 
         tail -f log.txt | elman predict runs/classify-1 - --to json
+
+        arecord -q -f S16_LE -r 16000 -t wav | elman predict runs/transcribe-1 -
     """
     from elman.data.bad_rows import BadRows  # noqa: PLC0415
     from elman.data.inputs import in_batches, read_inputs  # noqa: PLC0415
@@ -57,15 +64,43 @@ def predict(
         write = _WRITERS[to]()
         # A task may have inputs of its own kind; most read a text a line.
         read = getattr(network, "read_inputs", read_inputs)
-        for batch in in_batches(read(data, column=text, encoding=encoding, bad=bad), _AT_ONCE):
-            for answer in network.answer([line for _, line in batch]):
-                write(answer)
-            sys.stdout.flush()
+        for source in data or ["-"]:
+            if source == "-" and hasattr(network, "listen"):
+                _listen(network, _growing() if to == "table" else write)
+                continue
+            for batch in in_batches(read(source, column=path or text, encoding=encoding, bad=bad), _AT_ONCE):
+                for answer in network.answer([line for _, line in batch]):
+                    write(answer)
+                sys.stdout.flush()
     for note in bad.notes():
         typer.echo(note, err=True)
 
 
 _AT_ONCE = 64
+
+
+def _listen(network: Any, write: Any) -> None:
+    """Answer on sound as it arrives on standard input."""
+    from elman.data.wav_stream import read_stream  # noqa: PLC0415
+
+    rate, blocks = read_stream(sys.stdin.buffer, "standard input")
+    for answer in network.listen(rate, blocks):
+        write(answer)
+        sys.stdout.flush()
+
+
+def _growing() -> Any:
+    """A text that grows is a line that does; any other answer is a line."""
+    whole, shown = _table(), [""]
+
+    def write(answer: dict[str, Any]) -> None:
+        if "final" not in answer:
+            whole(answer)
+            return
+        typer.echo(answer["text"].removeprefix(shown[0]), nl=answer["final"])
+        shown[0] = answer["text"]
+
+    return write
 
 
 def _table() -> Any:

@@ -1,7 +1,7 @@
 """What readers give and tasks take: one value an example, and where each was read."""
 
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,45 @@ class Pair:
     where: str
 
 
-Item = TypeVar("Item", Example, Sentence, Pair)
+@dataclass(frozen=True)
+class Clip:
+    """A sound file, or a part of one, and its class or what is said in it; None where that isn't known.
+
+    start, end   seconds; None is the file's end           seconds   how long it is
+    group        what it is kept together with, in a split (a speaker)   digest    a hash of what was heard
+    """
+
+    path: str
+    label: str | None
+    where: str
+    start: float = 0.0
+    end: float | None = None
+    group: str = ""
+    seconds: float = 0.0
+    digest: str = ""
+
+
+class Event(NamedTuple):
+    """What is heard from `start` to `end`, in seconds."""
+
+    start: float
+    end: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A sound file, and what is heard when, in order of time, or None where that isn't known; the rest as in `Clip`."""
+
+    path: str
+    events: tuple[Event, ...] | None
+    where: str
+    group: str = ""
+    seconds: float = 0.0
+    digest: str = ""
+
+
+Item = TypeVar("Item", bound=Any)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from elman.data.conll import CONLL_SUFFIXES, TAG_KEYS, WORD_KEYS, conll_format
 from elman.data.delimited import LABEL_NAMES, TARGET_NAMES, TEXT_NAMES, is_number
 from elman.data.lines import Line, read_lines
 from elman.data.parallel import are_two_texts
+from elman.data.recognise_signals import signals_task
+from elman.data.recognise_sound import sounds_task
 from elman.data.table import SAMPLE, Table, read_table, table_format
 from elman.data.text import STANDARD_INPUT, Document, Source, find_files, name_of
 
@@ -18,14 +20,17 @@ _FIRST = 200
 
 
 def recognise(sources: Sequence[Source], encoding: str = "utf-8") -> tuple[str, str]:
-    """The task that the data looks made for ("lm", "classify", "tag" or "translate"), and the reason, a sentence for the user.
+    """The task that the data looks made for, as `--task` calls it, and the reason, a sentence for the user.
 
-    CoNLL-U, CoNLL columns, JSON lines of words → tag. A table with texts and labels → classify; one with two texts → translate.
-    A folder of folders of texts → classify. Two text files with equally many lines → translate. All else is text → lm;
-    standard input too, which can't be looked at ahead. Raises `DataError` for what can't be read.
+    Series with classes, and video → see `signals_task`. Sound, and tables of sound files → see `sounds_task`. CoNLL-U, CoNLL columns, JSON lines of words → tag. A table with texts
+    and labels → classify; one with two texts → translate. A folder of folders of texts → classify. Two text files with equally
+    many lines → translate. All else is text → lm; standard input too, which can't be looked at ahead. Raises `DataError` for
+    what can't be read.
     """
     if any(not isinstance(source, Document) and str(source) == STANDARD_INPUT for source in sources):
         return "lm", "Standard input is taken as text to go on with: name another --task if it is something else."
+    if task := signals_task(sources, encoding) or sounds_task(sources, encoding):
+        return task
     files = [
         file for source in sources for file in ([source] if isinstance(source, Document) else find_files(Path(source)))
     ]

@@ -3,6 +3,7 @@
 from elman.layers.conv import ConvLSTM
 from elman.layers.crf import ConditionalRandomField
 from elman.layers.dropout import Dropout, draw_mask, dropout
+from elman.layers.frames import FrameInput, stack_frames
 from elman.layers.named import layer_options, read_layer_options
 from elman.layers.pooling import POOLINGS, Pooling
 from elman.layers.recurrent import RecurrentLayers
@@ -17,6 +18,7 @@ __all__ = [
     "ConditionalRandomField",
     "ConvLSTM",
     "Dropout",
+    "FrameInput",
     "LayerState",
     "POOLINGS",
     "Pooling",
@@ -27,4 +29,5 @@ __all__ = [
     "layer_options",
     "layers_of",
     "read_layer_options",
+    "stack_frames",
 ]

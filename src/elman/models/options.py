@@ -59,6 +59,29 @@ class TrainOptions:
     target: str | None = _option(
         None, "The column of its translation: its name, or number from 1. None: guessed.", group="Data"
     )
+    path: str | None = _option(
+        None, "The column of the sound files' paths: its name, or number from 1. None: guessed.", group="Data"
+    )
+    start: str | None = _option(
+        None, "The column of where in a file it starts, in seconds: its name, or number. None: guessed.", group="Data"
+    )
+    end: str | None = _option(
+        None, "The column of where in a file it ends, in seconds: its name, or number. None: guessed.", group="Data"
+    )
+    group: str | None = _option(
+        None, "The column of what a split must keep together (a speaker): its name, or number from 1.", group="Data"
+    )
+    id: str | None = _option(
+        None, "The column that tells series apart: its name, or number from 1. None: guessed.", group="Data"
+    )
+    time: str | None = _option(None, "The column of the time: its name, or number from 1. None: guessed.", group="Data")
+    missing: str = _option(
+        "error",
+        "What becomes of a value that is missing, NaN or infinite in a series: an error, the value before it, or the line "
+        "between its neighbours.",
+        choices=("error", "carry", "interpolate"),
+        group="Data",
+    )
     strict: bool = _option(False, "Stop at the first bad row, where bad rows are skipped and counted.", group="Data")
     encoding: str = _option("utf-8", "Encoding of all texts.", group="Data")
     normalisation: str = _option(
@@ -73,6 +96,22 @@ class TrainOptions:
     )
     vocabulary: int | None = _option(None, "Most tokens to keep, for word (all words) and bpe (4096).", group="Data")
     minimum_count: int = _option(1, "How often a token must be in the training part to be kept.", group="Data")
+
+    rate: int | None = _option(
+        None, "Samples a second that sound is brought to. None: what most files have, at most 16000.", group="Data"
+    )
+    mels: int = _option(40, "Bands of a frame of sound.", group="Data")
+    window: float = _option(25.0, "Milliseconds of sound that a frame looks at.", group="Data")
+    hop: float = _option(10.0, "Milliseconds from a frame to the next.", group="Data")
+    stack: int = _option(1, "Frames joined to one step.", group="Data")
+    frame_size: int = _option(64, "Pixels of a side that pictures of a video are scaled to.", group="Data")
+    frame_rate: float = _option(0.0, "Pictures a second that are taken of a video; 0 for all.", group="Data")
+    colour: str = _option(
+        "auto",
+        "Whether pictures are read with their colours; auto: if the first clips have any.",
+        choices=("auto", "rgb", "grey"),
+        group="Data",
+    )
 
     cell: str = _option("lstm", "The recurrent cell (for a list: elman cells).", group="Network")
     cell_options: dict[str, Any] = field(
@@ -94,6 +133,14 @@ class TrainOptions:
         choices=("last", "mean", "max", "attention"),
         group="Network",
     )
+    frames: str = _option(
+        "conv",
+        "The input layer: a convolution, of pictures or over time, or frames as they are.",
+        choices=("conv", "flat"),
+        group="Network",
+    )
+    channels: int = _option(16, "Channels of the first convolution of pictures; later ones have more.", group="Network")
+    differences: bool = _option(False, "Read beside each frame how it differs from the one before.", group="Network")
     character_embedding: int = _option(32, "Size of a character's embedding.", group="Network")
     character_hidden: int = _option(
         64, "Units, each direction, of the layer over a word's characters.", group="Network"
@@ -133,6 +180,23 @@ class TrainOptions:
     rare_dropout: float = _option(
         0.0, "How often training reads a word that it has n times as the unknown one: this / (this + n)."
     )
+    noise: float | None = _option(
+        None, "White noise in training sounds, so many decibels fainter than they are or less. None: none."
+    )
+    shift: float = _option(
+        0.0,
+        "How far training moves at most: sounds, in seconds; series, by a part of their length; pictures, of their side.",
+    )
+    gain: float = _option(0.0, "Decibels that training sounds are made louder or fainter by at most.")
+    time_mask: float = _option(0.0, "Seconds that training masks at most; two masks a sound.")
+    frequency_mask: float = _option(0.0, "Part of the bands that training masks at most; two masks a sound.")
+    zoom: float = _option(0.0, "Part by which training scales the sides of pictures up or down, at most.")
+    turn: float = _option(0.0, "Degrees by which training turns pictures at most.")
+    stretch: float = _option(
+        0.0, "How much faster or slower training plays series and video, at most: 0.5 for half as much."
+    )
+    flip: bool = _option(False, "Mirror half of the clips in training: only where left and right are no matter.")
+    cache: int = _option(1024, "Megabytes of decoded media that training keeps in memory.")
     averaging: float = _option(
         0.0,
         "Validate and keep a running mean of the weights, with this decay: 0.99 is over some 100 updates; 0 for none.",
@@ -161,10 +225,23 @@ class TrainOptions:
             "validations",
             "minimum_count",
             "beam",
+            "stack",
+            "channels",
+            "cache",
         ):
             self._check(name, getattr(self, name) >= 1, "must be at least 1")
         self._check("seed", 0 <= self.seed < 2**63, "must be a whole number from 0 to 2⁶³ - 1")
-        for name in ("warmup", "clip", "weight_decay", "patience", "alpha", "rare_dropout"):
+        for name in (
+            "warmup",
+            "clip",
+            "weight_decay",
+            "patience",
+            "alpha",
+            "rare_dropout",
+            "shift",
+            "gain",
+            "time_mask",
+        ):
             self._check(name, getattr(self, name) >= 0, "must be 0 or more")
         for name in (*BUDGETS, "max_epochs", "lr"):
             self._check(name, getattr(self, name) is None or getattr(self, name) > 0, "must be more than 0")
@@ -172,6 +249,8 @@ class TrainOptions:
             self._check(name, 0 <= getattr(self, name) < 1, "must be at least 0 and less than 1")
         self._check("valid_fraction", 0 < self.valid_fraction < 1, "must lie between 0 and 1")
         self._check("test_fraction", self.test_fraction + self.valid_fraction < 1, "leaves nothing to train on")
+        self._check("frame_size", self.frame_size >= 8, "must be at least 8")
+        self._check("frequency_mask", 0 <= self.frequency_mask <= 1, "must be a part, from 0 to 1")
         self._check("vocabulary", self.vocabulary is None or self.vocabulary >= 1, "must be at least 1")
         for name in ("valid", "test"):
             self._check(

@@ -11,6 +11,9 @@ from elman.data.split import hold_out, keep_seen
 from elman.data.text import Source
 from elman.models.options import TrainOptions
 
+# Where an example was read, which may change while what is learnt stays the same.
+_PLACES = ("where", "path")
+
 
 @dataclass(frozen=True)
 class Parts(Generic[Item]):
@@ -27,9 +30,16 @@ class Parts(Generic[Item]):
         digest = hashlib.sha256()
         for part in (self.train, self.valid):
             for item in part:
-                digest.update(repr({name: value for name, value in asdict(item).items() if name != "where"}).encode())
+                digest.update(_told(item).encode())
             digest.update(b"end of the part")
         return digest.hexdigest()
+
+
+def _told(item: Any) -> str:
+    """What an example holds: its own account, where its fields are large, else its fields."""
+    if hasattr(item, "fingerprint"):
+        return str(item.fingerprint)
+    return repr({name: value for name, value in asdict(item).items() if name not in _PLACES})
 
 
 def read_parts(
@@ -38,11 +48,12 @@ def read_parts(
     read: Callable[..., Reading[Item]],
     label_of: Callable[[Item], str] | None = None,
     tags_of: Callable[[Item], Iterable[str]] | None = None,
+    group_of: Callable[[Item], str] | None = None,
 ) -> Parts[Item]:
     """Read DATA, and the other parts where they are given; else hold out seeded parts, by `label_of` class by class.
 
     `read(sources, bad, **columns)` reads a part; `columns` are those that the training part turned out to have. Nothing is
-    held out that has one of `tags_of` which nothing that is kept has.
+    held out that has one of `tags_of` which nothing that is kept has. With `group_of` whole groups are held out.
     Raises `DataError` for what can't be used, and where there is too little to hold out.
     """
     bad: BadRows = BadRows(options.strict)
@@ -51,7 +62,8 @@ def read_parts(
 
     def held_out(items: list[Item], fraction: float) -> tuple[list[Item], list[Item]]:
         labels = None if label_of is None else [label_of(item) for item in items]
-        parted = hold_out(items, labels, fraction, seed)
+        groups = None if group_of is None else [group_of(item) for item in items]
+        parted = hold_out(items, labels, fraction, seed, groups)
         return parted if tags_of is None else keep_seen(*parted, tags_of)
 
     test = None if options.test is None else read(list(options.test), bad, **found.columns).items

@@ -58,6 +58,25 @@ def _load(path: str) -> Any:
     return getattr(import_module(module), name)
 
 
+# How sound becomes frames, and what training does to it.
+_SOUND = (
+    "rate", "mels", "window", "hop", "stack", "bidirectional",
+    "noise", "shift", "gain", "time_mask", "frequency_mask",
+)  # fmt: skip
+_SOUND_DEFAULTS: dict[str, Any] = {
+    "hidden": 192,
+    "embedding": 128,
+    "dropout": 0.2,
+    "bidirectional": False,
+    "gain": 6.0,
+    "time_mask": 0.1,
+    "frequency_mask": 0.2,
+    "batch_tokens": 2048,
+    "weight_decay": 0.01,
+    "averaging": 0.99,
+    "patience": 0,
+}
+
 TASKS: dict[str, TaskFacts] = {
     facts.name: facts
     for facts in (
@@ -145,6 +164,118 @@ TASKS: dict[str, TaskFacts] = {
                 "batch_tokens": 512,
                 "weight_decay": 0.01,
             },
+        ),
+        TaskFacts(
+            name="classify-series",
+            title="a classifier of series",
+            network="elman.models.series_classification:SeriesClassifier",
+            trainer="elman.models.signal_task:SeriesKind",
+            example="elman predict {run} new.ts",
+            reads_folders=True,
+            options=(
+                "label", "id", "time", "group", "missing", "test_fraction", "strict",
+                "bidirectional", "pooling", "frames", "stack", "differences", "batch_tokens", "smoothing",
+                "shift", "stretch",
+            ),
+            defaults={
+                "frames": "flat",
+                "hidden": 128,
+                "layers": 2,
+                "dropout": 0.2,
+                "smoothing": 0.1,
+                "averaging": 0.99,
+                "batch_tokens": 2048,
+                "weight_decay": 0.01,
+                "patience": 0,
+            },
+        ),
+        TaskFacts(
+            name="classify-sound",
+            title="a classifier of sounds",
+            network="elman.models.sound_classification:SoundClassifier",
+            trainer="elman.models.signal_task:SoundKind",
+            example="elman predict {run} new.wav",
+            reads_folders=True,
+            options=(
+                "path", "label", "start", "end", "group", "test_fraction", "strict", "rate", "mels", "window", "hop",
+                "bidirectional", "pooling", "frames", "stack", "differences", "batch_tokens", "smoothing",
+                "noise", "shift", "gain", "time_mask", "frequency_mask", "cache",
+            ),
+            defaults={
+                "frames": "flat",
+                "cell": "gru",
+                "hidden": 128,
+                "layers": 2,
+                "dropout": 0.2,
+                "smoothing": 0.1,
+                "averaging": 0.99,
+                "batch_tokens": 2048,
+                "weight_decay": 0.01,
+                "time_mask": 0.1,
+                "frequency_mask": 0.2,
+                "gain": 6.0,
+                "patience": 0,
+            },
+        ),
+        TaskFacts(
+            name="classify-video",
+            title="a classifier of video",
+            network="elman.models.video_classification:VideoClassifier",
+            trainer="elman.models.signal_task:VideoKind",
+            example="elman predict {run} new.mp4",
+            reads_folders=True,
+            options=(
+                "path", "label", "group", "test_fraction", "strict", "frame_size", "frame_rate", "colour",
+                "bidirectional", "pooling", "frames", "channels", "stack", "differences", "batch_tokens", "smoothing",
+                "shift", "zoom", "turn", "stretch", "flip", "cache",
+            ),
+            defaults={
+                "cell": "gru",
+                "hidden": 128,
+                "dropout": 0.2,
+                "smoothing": 0.1,
+                "averaging": 0.99,
+                "batch_tokens": 512,
+                "weight_decay": 0.05,
+                "differences": True,
+                "shift": 0.1,
+                "zoom": 0.15,
+                "turn": 10.0,
+                "stretch": 0.4,
+                "patience": 0,
+            },
+        ),
+        TaskFacts(
+            name="transcribe",
+            title="a transcriber of sound",
+            network="elman.models.transcription:TranscriptionModel",
+            trainer="elman.models.transcription_task:TranscriptionKind",
+            example="elman predict {run} sound.wav",
+            reads_folders=True,
+            options=(
+                "path", "text", "start", "end", "group", "test_fraction", "strict", "normalisation", "lowercase", "tokenizer",
+                *_SOUND, "beam", "batch_tokens",
+            ),
+            defaults={
+                **_SOUND_DEFAULTS,
+                "tokenizer": "auto",
+                "normalisation": "nfc",
+                "stack": 3,
+                "layers": 2,
+                "beam": 1,
+            },
+        ),
+        TaskFacts(
+            name="tag-sound",
+            title="a tagger of sound",
+            network="elman.models.sound_tagging:SoundTaggingModel",
+            trainer="elman.models.sound_tagging_task:SoundTaggingKind",
+            example="elman predict {run} sound.wav",
+            reads_folders=True,
+            options=(
+                "path", "start", "end", "label", "group", "test_fraction", "strict", *_SOUND, "batch_tokens",
+            ),
+            defaults={**_SOUND_DEFAULTS},
         ),
     )
 }  # fmt: skip

@@ -267,10 +267,13 @@ def _score(run: _Run, progress: Progress) -> TrainResult:
 
 def _beaten(result: TrainResult) -> list[str]:
     """A warning for each part on which the network is no better than the trivial baseline, by the first of its scores."""
-    warnings = []
+    warnings, lower = [], getattr(task_named(result.task).network_kind, "lower_is_better", ())
     for part, scores in (("validation", result.scores), ("test", result.test_scores or {})):
         name = next((name for name in scores if f"baseline_{name}" in scores), None)
-        if name is not None and scores[name] <= scores[f"baseline_{name}"]:
+        if name is None:
+            continue
+        gain = scores[name] - scores[f"baseline_{name}"]
+        if (-gain if name in lower else gain) <= 0:
             warnings.append(
                 f"warning: on the {part} part the network's {name} {scores[name]:.4f} is no better than the trivial "
                 f"baseline's, {scores[f'baseline_{name}']:.4f}: give it more data, or more time."
