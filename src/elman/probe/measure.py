@@ -1,0 +1,197 @@
+"""`elman.probe`: everything that there is to measure of a network and its data, in one value."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from elman.axes import Tensor
+from elman.errors import OptionError
+from elman.probe.gradients import LagNorms, Scored, gradient_by_lag
+from elman.probe.horizon import fallen_to, use_of_context
+from elman.probe.modules import Loss
+from elman.probe.opening import open_subject
+from elman.probe.result import ProbeResult
+from elman.probe.saturation import Saturation, valid_rows
+from elman.probe.spectrum import spectrum
+from elman.probe.subject import Sizes, Subject, check_weights
+from elman.probe.tap import Passage, tapped, undisturbed
+from elman.probe.verdict import judged
+
+
+def probe(
+    model: Any,
+    data: Any = None,
+    *,
+    lags: int | None = None,
+    seed: int = 0,
+    loss: Loss | None = None,
+    clip: float | None = None,
+    window: int | None = None,
+    rows: int = 32,
+    device: str = "auto",
+    **columns: Any,
+) -> ProbeResult:
+    """Look through time in a network.
+
+    model     the folder of a run; a model of elman's of any task; an `elman.layers` layer; a module of your own with
+              `torch.nn.RNN`, `LSTM`, `GRU` or elman's layers in it; or a cell (`elman.cells.Cell`)
+    data      for a model of elman's: whatever it was trained on is like; None: the run's own validation part, for a folder
+              alone. For a module: a batch, or a list of batches, see `elman.probe.modules`
+    lags      how far back to look. None: twice as far as training's gradients went, if that is known, else 100
+    seed      of what is drawn: windows, scored steps, directions
+    loss      for a module: (module, batch) -> losses
+    clip      the gradient's largest norm in training; None: what the run has, or no clipping
+    window    the steps that training's gradients went back; None: what the run has
+    rows      how many rows are sampled for the gradient
+    device    where to run a folder's model
+    columns   options of reading data, as `elman evaluate` has them: `text`, `label`, …
+
+    Figures repeat bit for bit on a processor. The network is left as it was. Raises `ProbeError` for a network that can't be
+    looked through and weights that are no numbers, `OptionError` for options that make no sense, and what reading data raises.
+    """
+    _check(lags=lags, rows=rows, window=window)
+    began = time.monotonic()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
+        subject, run_clip = open_subject(model, data, loss, lags, window, Sizes(rows=rows), generator, device, columns)
+        found = measure(subject, seed, run_clip if clip is None else clip)
+    return replace(found, seconds=round(time.monotonic() - began, 3))
+
+
+def measure(subject: Subject, seed: int = 0, clip: float | None = None) -> ProbeResult:
+    """All measurements of a subject, and what they come to in words."""
+    check_weights(subject.network)
+    norm = _gradient_norm(subject)
+    with undisturbed(subject.network):
+        gradients = lag_norms(subject)
+        with subject.stacks():
+            context = use_of_context(subject.see, subject.lags + 1)
+        spectra, saturations = _long_look(subject, seed)
+    layers = _numbers(gradients)
+    curves = []
+    for one in gradients:
+        low, median, high = one.quartiles()
+        curves.append({**_where(one.passage, layers, one.state), "median": median, "low": low, "high": high})
+    horizons = [
+        {
+            "layer": curve["layer"],
+            "state": curve["state"],
+            "lag_1_e": fallen_to(curve["median"], math.exp(-1)),
+            "lag_1_percent": fallen_to(curve["median"], 0.01),
+        }
+        for curve in curves
+    ]
+    notes = [*subject.notes, *_stack_notes(layers)]
+    if not context["steps"]:
+        notes.append("use of context: not measured, since it isn't plain what a shorter sequence is to this network.")
+    result = ProbeResult(
+        model=subject.facts.to_dict(),
+        lags=list(range(subject.lags + 1)),
+        gradient=curves,
+        horizons=horizons,
+        context=context,
+        spectrum=spectra,
+        saturation=saturations,
+        clipping=None if norm is None else {"norm_before": norm, "norm_after": min(norm, clip) if clip else norm},
+        notes=notes,
+    )
+    return judged(result)
+
+
+def lag_norms(subject: Subject) -> list[LagNorms]:
+    """Gradient by lag of one batch of the subject; the network undisturbed."""
+    with subject.stacks() as stacks, tapped(stacks, graph=True) as passages, torch.enable_grad():
+        scored = subject.score()
+        if len(scored.losses_B) == 1 and passages[0].batch > 1:
+            # A mean over rows: each has a row's share of it.
+            scored = Scored(scored.losses_B * passages[0].batch, scored.at_B)
+        return gradient_by_lag(passages, scored, subject.lags, subject.aligned)
+
+
+def _long_look(subject: Subject, seed: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Spectrum and saturation of each layer and direction, over a long stream."""
+    with subject.stacks() as stacks, tapped(stacks, keep=True) as passages, torch.no_grad():
+        subject.stream()
+    together: dict[tuple[str, int, int], list[Passage]] = {}
+    for passage in passages:
+        together.setdefault((passage.stack, passage.layer, passage.direction), []).append(passage)
+    layers = {name: number for number, name in enumerate(dict.fromkeys(key[:2] for key in together), 1)}
+    spectra, saturations = [], []
+    for (stack, layer, direction), runs in together.items():
+        where: dict[str, Any] = {"layer": layers[stack, layer]}
+        if direction or runs[0].backwards:
+            where["direction"] = "backwards"
+        saturation = Saturation(runs[0].cell)
+        with torch.no_grad():
+            for run in runs:
+                for number, step in enumerate(run.steps):
+                    saturation.add(step, valid_rows(run, number))
+        saturations.append({**where, **saturation.to_dict()})
+        # Padding is no data: as long as all of the rows run.
+        whole = [step for run in runs for step in run.steps[: int(run.lengths_B.min())]]
+        if whole:
+            found = spectrum(runs[0].cell, whole, seed=seed)
+            spectra.append(
+                {
+                    **where,
+                    "exponents": found.exponents,
+                    "singular_values": found.singular_values,
+                    "steps": found.steps,
+                    "verdict": found.verdict,
+                }
+            )
+    return spectra, saturations
+
+
+def _gradient_norm(subject: Subject) -> float | None:
+    """The norm of the gradient by all parameters together, as training sees it before clipping."""
+    parameters = [parameter for parameter in subject.network.parameters() if parameter.requires_grad]
+    if not parameters:
+        return None
+    was_training = subject.network.training
+    subject.network.eval()
+    with torch.enable_grad(), subject.stacks():
+        loss = subject.mean_loss()
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    subject.network.train(was_training)
+    norms = [gradient.norm() for gradient in gradients if gradient is not None]
+    return float(torch.stack(norms).norm()) if norms else None
+
+
+def _numbers(gradients: Sequence[LagNorms]) -> dict[tuple[str, int], int]:
+    """The layers of all stacks, numbered from 1."""
+    return {key: number for number, key in enumerate(dict.fromkeys(_key(one.passage) for one in gradients), 1)}
+
+
+def _key(passage: Passage) -> tuple[str, int]:
+    return passage.stack, passage.layer
+
+
+def _where(passage: Passage, layers: dict[tuple[str, int], int], state: str) -> dict[str, Any]:
+    return {"layer": layers[_key(passage)], "state": f"{state}, backwards" if passage.backwards else state}
+
+
+def _stack_notes(layers: dict[tuple[str, int], int]) -> list[str]:
+    """Which layers are which, if there are several stacks."""
+    stacks: dict[str, list[int]] = {}
+    for (stack, _), number in layers.items():
+        stacks.setdefault(stack, []).append(number)
+    if len(stacks) < 2:
+        return []
+    return [
+        f"layer{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}: {stack}"
+        for stack, numbers in stacks.items()
+    ]
+
+
+def _check(**numbers: int | None) -> None:
+    for name, value in numbers.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise OptionError(f"{name}={value!r} must be a whole number, 1 or more.")
+
+
