@@ -12,8 +12,9 @@ along, Q_t R_t = J_t Q_{t-1}, and λ_i is the mean of ln |R_t|_ii. For recurrent
 Physical Review Research 5 (2023), arXiv 2006.02427; R. Vogt et al., Frontiers in Applied Mathematics and Statistics 8 (2022),
 arXiv 2006.14123.
 
-Jacobians are never made for it: a step's forward derivative takes the m directions as rows of a batch. A layer reads those below
-it and is not read by them, so the exponents of a stack are those of its layers together.
+Here the directions are carried backwards, as gradients are: Q_{t-1} R_t = J_tᵀ Q_t. The product transposed has the same singular
+values, so the same exponents. Jacobians are never made for it: a step's vector-Jacobian product takes the m directions as rows of
+a batch. A layer reads those below it and is not read by them, so the exponents of a stack are those of its layers together.
 
 A layer explodes, or forgets, if e^{λ_1 T} is above e, or below 1/e, over the T steps that were measured; in between it is at the
 edge, as far as T steps can tell. Gradients that are held back (`clip_gradient`) are no derivatives, so without it.
@@ -26,7 +27,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from elman.axes import Float, Tensor
-from elman.cells import Cell, State
+from elman.cells import Cell, State, map_state
 from elman.probe.tap import Step
 
 # States of at most so many numbers have their whole Jacobian made.
@@ -50,10 +51,10 @@ class Spectrum:
 
 
 def spectrum(
-    cell: Cell, steps: Sequence[Step], *, rows: int = 1, exponents: int = 16, warm_up: float = 0.25, jacobians: int = 4,
+    cell: Cell, steps: Sequence[Step], *, rows: int = 4, exponents: int = 16, warm_up: float = 0.25, jacobians: int = 4,
     seed: int = 0,
 ) -> Spectrum:
-    """Of a layer's consecutive steps, as a tap keeps them, over the first `rows` of the batch.
+    """Of a layer's consecutive steps, as a tap keeps them, over the first `rows` of the batch at most.
 
     exponents   how many, at most the size of all states
     warm_up     the part of the steps in which the directions turn to where they grow most, and which isn't counted
@@ -62,15 +63,15 @@ def spectrum(
     cell = replace(cell, clip_gradient=None)
     size = sum(cell.state_sizes)
     count = min(exponents, size)
+    rows = min(rows, len(steps[0].u_BG))
     generator = torch.Generator().manual_seed(seed)
     like = steps[0].before[0]
     directions = torch.randn(rows, size, count, generator=generator, dtype=torch.float64).to(like)
     q_BNM = torch.linalg.qr(directions)[0]
     skipped = int(len(steps) * warm_up)
     total_M = torch.zeros(count, dtype=torch.float64, device=like.device)
-    for number, step in enumerate(steps):
-        moved_BNM = push(cell, step, q_BNM)
-        q_BNM, r_BMM = torch.linalg.qr(moved_BNM)
+    for number, step in enumerate(reversed(steps)):
+        q_BNM, r_BMM = torch.linalg.qr(pull(cell, step, q_BNM))
         if number >= skipped:
             growth_BM = r_BMM.diagonal(dim1=-2, dim2=-1).abs().double().clamp(min=_GONE).log()
             total_M += growth_BM.mean(0)
@@ -79,40 +80,34 @@ def spectrum(
     return Spectrum(found, _singular_values(cell, steps, jacobians), counted, _verdict(found[0], counted))
 
 
-def push(cell: Cell, step: Step, directions_BNM: Float[Tensor, "B N M"]) -> Float[Tensor, "B N M"]:
-    """J_t times each of M directions (N numbers, all states side by side) of the first B rows."""
+def pull(cell: Cell, step: Step, directions_BNM: Float[Tensor, "B N M"]) -> Float[Tensor, "B N M"]:
+    """J_tᵀ times each of M directions (N numbers, all states side by side) of the first B rows."""
     rows, _, count = directions_BNM.shape
 
     def spread(x: Tensor) -> Tensor:
-        return x[:rows].repeat_interleave(count, 0)
+        return x[:rows].detach().repeat_interleave(count, 0)
 
-    weights = {name: spread(w) if name.startswith("mask_") else w for name, w in step.weights.items()}
-    before = tuple(spread(s.detach()) for s in step.before)
-    tangents = directions_BNM.transpose(1, 2).reshape(rows * count, -1).split(list(cell.state_sizes), dim=-1)
-    u_BG = spread(step.u_BG.detach())
-    kind = cell.state_type
-
-    def after(*state: Tensor) -> tuple[Tensor, ...]:
-        _, following = cell.advance(weights, u_BG, kind(*state))
-        return tuple(following)
-
-    _, moved = torch.func.jvp(after, before, tangents)
-    joined = torch.cat([_whole(m, s) for m, s in zip(moved, before, strict=True)], dim=-1)
-    return joined.reshape(rows, count, -1).transpose(1, 2)
-
-
-def _whole(moved: Tensor | None, like: Tensor) -> Tensor:
-    """A state that the state before doesn't enter has no derivative."""
-    return torch.zeros_like(like) if moved is None else moved
+    weights = {n: spread(w) if n.startswith("mask_") else w.detach() for n, w in step.weights.items()}
+    before = map_state(lambda s: spread(s).requires_grad_(), step.before)
+    each = directions_BNM.transpose(1, 2).reshape(rows * count, -1).split(list(cell.state_sizes), dim=-1)
+    with torch.enable_grad():
+        _, after = cell.advance(weights, spread(step.u_BG), before)
+        # A state that no state before enters has no graph.
+        reached = [(new, direction) for new, direction in zip(after, each, strict=True) if new.requires_grad]
+        found = torch.autograd.grad(
+            [new for new, _ in reached], list(before), [direction for _, direction in reached], allow_unused=True
+        )
+    parts = [torch.zeros_like(old) if new is None else new for new, old in zip(found, before, strict=True)]
+    return torch.cat(parts, dim=-1).reshape(rows, count, -1).transpose(1, 2)
 
 
 def jacobian(cell: Cell, step: Step, row: int = 0) -> Float[Tensor, "N N"]:
-    """The whole Jacobian of one row's step."""
+    """The whole Jacobian of one row's step, J[i, j] = ∂s_t,i / ∂s_{t-1},j."""
     size = sum(cell.state_sizes)
     pick: State = cell.state_type(*(s[row : row + 1] for s in step.before))
     masks = {n: w[row : row + 1] if n.startswith("mask_") else w for n, w in step.weights.items()}
     one = Step(masks, step.u_BG[row : row + 1], pick, step.after)
-    return push(replace(cell, clip_gradient=None), one, torch.eye(size).to(step.before[0]).unsqueeze(0))[0]
+    return pull(replace(cell, clip_gradient=None), one, torch.eye(size).to(step.before[0]).unsqueeze(0))[0].T
 
 
 def _singular_values(cell: Cell, steps: Sequence[Step], count: int) -> list[float]:

@@ -5,6 +5,7 @@ recurrence (a gated cell), what lets its gates stay open (forget bias, chrono in
 shrinking or growing (orthogonal initialisation, layer norm, clipping), shortcuts (residual connections), a longer window.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -26,9 +27,8 @@ def judged(result: ProbeResult) -> ProbeResult:
 
 
 def _sentences(result: ProbeResult) -> Iterator[str]:
-    for horizon, curve in zip(result.horizons, result.gradient, strict=True):
-        if _is_main(horizon):
-            yield _of_gradient(horizon, curve["median"], result.lags[-1])
+    for horizon, curve in _longest_lived(result):
+        yield _of_gradient(horizon, curve["median"], result.lags[-1])
     yield from _of_context(result)
     for layer in result.spectrum:
         yield _of_spectrum(layer)
@@ -47,8 +47,23 @@ def _sentences(result: ProbeResult) -> Iterator[str]:
         )
 
 
+def _longest_lived(result: ProbeResult) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Of each layer, in each direction, the state whose gradient lives longest: what the layer can learn from it can."""
+    places: dict[tuple[int, bool], list[int]] = {}
+    for place, horizon in enumerate(result.horizons):
+        places.setdefault((horizon["layer"], horizon["state"].endswith("backwards")), []).append(place)
+    for own in places.values():
+        best = max(own, key=lambda place: _lag(result.horizons[place]))
+        yield result.horizons[best], result.gradient[best]
+
+
+def _lag(horizon: Mapping[str, Any]) -> tuple[float, float]:
+    """How long a gradient lives: to 1 %, then to 1/e."""
+    return tuple(math.inf if horizon[key] is None else horizon[key] for key in ("lag_1_percent", "lag_1_e"))  # type: ignore[return-value]
+
+
 def _of_gradient(horizon: Mapping[str, Any], median: Sequence[float | None], last: int) -> str:
-    name = _named(horizon)
+    name = f"layer {horizon['layer']}" + (", backwards," if horizon["state"].endswith("backwards") else "")
     known = [value for value in median if value is not None]
     if not any(known):
         return f"{name}: no gradient arrives at all: what it holds doesn't enter the loss"
@@ -76,14 +91,15 @@ def _of_context(result: ProbeResult) -> Iterator[str]:
         yield f"context saves nothing to speak of: the loss is {losses[0]:.3f} nats with one step and {losses[-1]:.3f} with {steps[-1]}"
         return
     saved = losses[0] - min(losses)
-    forgets = [h["lag_1_percent"] for h in result.horizons if _is_main(h) and h["lag_1_percent"] is not None]
+    forgets = [horizon["lag_1_percent"] for horizon, _ in _longest_lived(result)]
     yield (
         f"seeing {steps[-1]} steps instead of one saves {saved:.3f} nats of {losses[0]:.3f}; half of that is saved by the "
         f"last {_steps(half)}"
     )
-    if forgets and max(forgets) >= 1:
-        beyond = _share_beyond(steps, losses, max(forgets))
-        yield f"{beyond:.0%} of the loss that context could save lies beyond the {_steps(max(forgets))} that are learnt from"
+    if forgets and None not in forgets:
+        learnt = max(forgets)
+        beyond = _share_beyond(steps, losses, learnt)
+        yield f"{beyond:.0%} of the loss that context saves this network lies beyond the {_steps(learnt)} that it learns from"
 
 
 def _share_beyond(steps: Sequence[int], losses: Sequence[float], lag: float) -> float:
@@ -131,7 +147,7 @@ def _of_saturation(layer: Mapping[str, Any]) -> Iterator[str]:
 def _remedies(result: ProbeResult) -> Iterator[dict[str, Any]]:
     cells = {name.strip() for name in result.model["cell"].split(",")}
     kinds = [CELLS[name] for name in cells if name in CELLS]
-    forgets = [h for h in result.horizons if _is_main(h) and h["lag_1_percent"] is not None]
+    forgets = [h for h, _ in _longest_lived(result) if h["lag_1_percent"] is not None]
     explodes = [layer for layer in result.spectrum if layer["verdict"] == "explodes"]
     last = result.lags[-1]
     if forgets:
@@ -198,15 +214,6 @@ def _outlives(result: ProbeResult, window: int) -> bool:
         and curve["median"][window] > 0.01 * curve["median"][0]
         for curve in result.gradient
     )
-
-
-def _is_main(horizon: Mapping[str, Any]) -> bool:
-    """The states that are what a layer shows or keeps: all of them, one sentence each."""
-    return bool(horizon["state"])
-
-
-def _named(horizon: Mapping[str, Any]) -> str:
-    return f"layer {horizon['layer']} ({horizon['state']})"
 
 
 def _steps(number: float) -> str:
