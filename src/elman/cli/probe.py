@@ -102,7 +102,11 @@ def _in_words(found: dict[str, Any]) -> list[str]:
     for number, remedy in enumerate(found["remedies"], 1):
         lines.append(f"{number}. {_flags(remedy['option'])}\n   {remedy['reason']}.")
     if "tried" in found:
-        lines += ["", f"Trained from the same start, {found['tried']['minutes']:g} minutes each:", *_table(found["tried"])]
+        lines += [
+            "",
+            f"Trained from the same start, {found['tried']['minutes']:g} minutes each:",
+            *_table(found["tried"]),
+        ]
     return lines
 
 

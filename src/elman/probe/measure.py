@@ -3,19 +3,18 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from elman.axes import Tensor
 from elman.errors import OptionError
 from elman.probe.gradients import LagNorms, Scored, gradient_by_lag
 from elman.probe.horizon import fallen_to, use_of_context
 from elman.probe.modules import Loss
 from elman.probe.opening import open_subject
 from elman.probe.result import ProbeResult
-from elman.probe.saturation import Saturation, valid_rows
+from elman.probe.saturation import Saturation
 from elman.probe.spectrum import spectrum
 from elman.probe.subject import Sizes, Subject, check_weights
 from elman.probe.tap import Passage, tapped, undisturbed
@@ -71,22 +70,11 @@ def measure(subject: Subject, seed: int = 0, clip: float | None = None) -> Probe
         gradients = lag_norms(subject)
         with subject.stacks():
             context = use_of_context(subject.see, subject.lags + 1)
-        spectra, saturations = _long_look(subject, seed)
-    layers = _numbers(gradients)
-    curves = []
-    for one in gradients:
-        low, median, high = one.quartiles()
-        curves.append({**_where(one.passage, layers, one.state), "median": median, "low": low, "high": high})
-    horizons = [
-        {
-            "layer": curve["layer"],
-            "state": curve["state"],
-            "lag_1_e": fallen_to(curve["median"], math.exp(-1)),
-            "lag_1_percent": fallen_to(curve["median"], 0.01),
-        }
-        for curve in curves
-    ]
-    notes = [*subject.notes, *_stack_notes(layers)]
+        long = streams(subject)
+        spectra = [found for stream in long if (found := stream.spectrum(seed)) is not None]
+        saturations = [stream.saturation() for stream in long]
+    curves, horizons = curves_of(gradients)
+    notes = [*subject.notes, *_stack_notes(_numbers([one.passage for one in gradients]))]
     if not context["steps"]:
         notes.append("use of context: not measured, since it isn't plain what a shorter sequence is to this network.")
     result = ProbeResult(
@@ -113,39 +101,39 @@ def lag_norms(subject: Subject) -> list[LagNorms]:
         return gradient_by_lag(passages, scored, subject.lags, subject.aligned)
 
 
-def _long_look(subject: Subject, seed: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Spectrum and saturation of each layer and direction, over a long stream."""
+@dataclass(frozen=True)
+class Stream:
+    """A layer in one direction over a long stream: where it stands, and each run of it in order."""
+
+    where: dict[str, Any]
+    runs: list[Passage]
+
+    def saturation(self) -> dict[str, Any]:
+        found = Saturation(self.runs[0].cell)
+        with torch.no_grad():
+            for run in self.runs:
+                for number, step in enumerate(run.steps):
+                    found.add(step, run.lengths_B > number)
+        return {**self.where, **found.to_dict()}
+
+    def spectrum(self, seed: int) -> dict[str, Any] | None:
+        # Padding is no data: as long as all of the rows run.
+        whole = [step for run in self.runs for step in run.steps[: int(run.lengths_B.min())]]
+        return {**self.where, **spectrum(self.runs[0].cell, whole, seed=seed).to_dict()} if whole else None
+
+
+def streams(subject: Subject) -> list[Stream]:
+    """Each layer and direction over a long stream; the network undisturbed."""
     with subject.stacks() as stacks, tapped(stacks, keep=True) as passages, torch.no_grad():
         subject.stream()
-    together: dict[tuple[str, int, int], list[Passage]] = {}
+    together: dict[tuple[str, int, bool], list[Passage]] = {}
     for passage in passages:
-        together.setdefault((passage.stack, passage.layer, passage.direction), []).append(passage)
-    layers = {name: number for number, name in enumerate(dict.fromkeys(key[:2] for key in together), 1)}
-    spectra, saturations = [], []
-    for (stack, layer, direction), runs in together.items():
-        where: dict[str, Any] = {"layer": layers[stack, layer]}
-        if direction or runs[0].backwards:
-            where["direction"] = "backwards"
-        saturation = Saturation(runs[0].cell)
-        with torch.no_grad():
-            for run in runs:
-                for number, step in enumerate(run.steps):
-                    saturation.add(step, valid_rows(run, number))
-        saturations.append({**where, **saturation.to_dict()})
-        # Padding is no data: as long as all of the rows run.
-        whole = [step for run in runs for step in run.steps[: int(run.lengths_B.min())]]
-        if whole:
-            found = spectrum(runs[0].cell, whole, seed=seed)
-            spectra.append(
-                {
-                    **where,
-                    "exponents": found.exponents,
-                    "singular_values": found.singular_values,
-                    "steps": found.steps,
-                    "verdict": found.verdict,
-                }
-            )
-    return spectra, saturations
+        together.setdefault((*_key(passage), passage.backwards), []).append(passage)
+    layers = _numbers(passages)
+    return [
+        Stream({"layer": layers[stack, layer], **({"direction": "backwards"} if backwards else {})}, runs)
+        for (stack, layer, backwards), runs in together.items()
+    ]
 
 
 def _gradient_norm(subject: Subject) -> float | None:
@@ -163,17 +151,27 @@ def _gradient_norm(subject: Subject) -> float | None:
     return float(torch.stack(norms).norm()) if norms else None
 
 
-def _numbers(gradients: Sequence[LagNorms]) -> dict[tuple[str, int], int]:
+def curves_of(gradients: Sequence[LagNorms]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The quartiles by lag of each layer and state, and their horizons, under the names of the JSON form."""
+    layers = _numbers([one.passage for one in gradients])
+    curves, horizons = [], []
+    for one in gradients:
+        low, median, high = one.quartiles()
+        state = f"{one.state}, backwards" if one.passage.backwards else one.state
+        where = {"layer": layers[_key(one.passage)], "state": state}
+        curves.append({**where, "median": median, "low": low, "high": high})
+        falls = {"lag_1_e": fallen_to(median, math.exp(-1)), "lag_1_percent": fallen_to(median, 0.01)}
+        horizons.append({**where, **falls})
+    return curves, horizons
+
+
+def _numbers(passages: Sequence[Passage]) -> dict[tuple[str, int], int]:
     """The layers of all stacks, numbered from 1."""
-    return {key: number for number, key in enumerate(dict.fromkeys(_key(one.passage) for one in gradients), 1)}
+    return {key: number for number, key in enumerate(dict.fromkeys(map(_key, passages)), 1)}
 
 
 def _key(passage: Passage) -> tuple[str, int]:
     return passage.stack, passage.layer
-
-
-def _where(passage: Passage, layers: dict[tuple[str, int], int], state: str) -> dict[str, Any]:
-    return {"layer": layers[_key(passage)], "state": f"{state}, backwards" if passage.backwards else state}
 
 
 def _stack_notes(layers: dict[tuple[str, int], int]) -> list[str]:
@@ -193,5 +191,3 @@ def _check(**numbers: int | None) -> None:
     for name, value in numbers.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise OptionError(f"{name}={value!r} must be a whole number, 1 or more.")
-
-

@@ -38,7 +38,13 @@ class ModuleSubject:
     aligned = None
 
     def __init__(
-        self, module: nn.Module | Cell, data: Any, loss: Loss | None, lags: int, sizes: Sizes, generator: torch.Generator
+        self,
+        module: nn.Module | Cell,
+        data: Any,
+        loss: Loss | None,
+        lags: int,
+        sizes: Sizes,
+        generator: torch.Generator,
     ) -> None:
         if data is None:
             raise ProbeError("there is no data to look at: give a batch, such as inputs (T, B, D).")
@@ -128,7 +134,9 @@ class _Direction:
         y = module(*batch) if isinstance(batch, tuple) else module(batch)
         y = y[0] if isinstance(y, tuple) else y
         if not isinstance(y, Tensor) or y.dim() not in (2, 3):
-            raise ProbeError(f"{type(module).__name__} gives no outputs of each step: say by loss= what it is scored by.")
+            raise ProbeError(
+                f"{type(module).__name__} gives no outputs of each step: say by loss= what it is scored by."
+            )
         if self._v_H is None:
             v_H = torch.randn(y.shape[-1], generator=self._generator, dtype=torch.float64)
             self._v_H = (v_H / v_H.norm()).to(y)
@@ -147,9 +155,7 @@ def _network(module: nn.Module | Cell, batch: Any) -> nn.Module:
 
 
 def _torch_layers(network: nn.Module) -> Sequence[tuple[str, nn.RNNBase]]:
-    return [
-        (name, part) for name, part in network.named_modules() if isinstance(part, (nn.RNN, nn.LSTM, nn.GRU))
-    ]
+    return [(name, part) for name, part in network.named_modules() if isinstance(part, (nn.RNN, nn.LSTM, nn.GRU))]
 
 
 def _twin(layer: nn.RNNBase) -> RecurrentLayers:

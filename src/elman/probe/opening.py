@@ -53,7 +53,9 @@ def open_subject(
         raise ProbeError("there is no data to look at: give DATA, or the folder of the run, which remembers its own.")
     if not isinstance(model, Model):
         if columns:
-            raise OptionError(f"{', '.join(columns)}: options of reading files are for models of elman's. Leave them out.")
+            raise OptionError(
+                f"{', '.join(columns)}: options of reading files are for models of elman's. Leave them out."
+            )
         return ModuleSubject(model, data, loss, lags or _LAGS, sizes, generator), None
     check_weights(model)
     given = None if data is None else [data] if isinstance(data, Source) else list(data)
@@ -95,15 +97,11 @@ def _task_subject(
     task, reached = _windows(kind, parts, model, options, wanted, sizes)
     subject = TaskSubject(task, reached, sizes, generator, window)
     if reached < wanted:
-        subject.notes.append(
-            f"lags are cut to {reached}: the text is too short for windows of {wanted + 1} tokens."
-        )
+        subject.notes.append(f"lags are cut to {reached}: the text is too short for windows of {wanted + 1} tokens.")
     return subject
 
 
-def _windows(
-    kind: Any, parts: Any, model: Any, options: TrainOptions, lags: int, sizes: Sizes
-) -> tuple[Any, int]:
+def _windows(kind: Any, parts: Any, model: Any, options: TrainOptions, lags: int, sizes: Sizes) -> tuple[Any, int]:
     """Streams in windows of lags + 1 steps; of fewer where the text has no more."""
     while True:
         try:

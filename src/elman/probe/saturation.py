@@ -22,7 +22,7 @@ from torch.overrides import TorchFunctionMode
 from elman.axes import Tensor
 from elman.cells import Cell, map_state
 from elman.cells.operations import split
-from elman.probe.tap import Passage, Step
+from elman.probe.tap import Step
 
 # How near to 0, 1 or ±1 is there.
 NEAR = 0.05
@@ -78,12 +78,20 @@ def names_of(cell: Cell, step: Step) -> list[str]:
         for kind, value in found:
             gate = next((name for name in _rows_of(cell, value, u_BG, weights) if name not in claimed), None)
             if gate is None:
+                names.append(_shown_state(value, step.after) or f"{kind} {numbers[kind] + 1}")
                 numbers[kind] += 1
-                names.append(f"{'sigmoid' if kind == 'gate' else 'tanh'} {numbers[kind]}")
             else:
                 claimed.add(gate)
                 names.append(words.get(gate, gate))
     return names
+
+
+def _shown_state(value: Tensor, after: Any) -> str | None:
+    """What a tanh is called that shows a state: of an LSTM "tanh of c"."""
+    for name, array in zip(after._fields, after, strict=True):
+        if array.shape == value.shape and torch.equal(array.tanh(), value):
+            return f"tanh of {name}"
+    return None
 
 
 def _rows_of(cell: Cell, value: Tensor, u_BG: Tensor, weights: Mapping[str, Tensor]) -> list[str]:
@@ -125,8 +133,8 @@ class Saturation:
             self._names = names_of(self._cell, step)
             self._kinds = [kind for kind, _ in found]
             self._counts = [(0, 0, 0)] * len(found)
-        for place, (kind, value) in enumerate(found):
-            value = value[rows] if value.dim() > 1 and value.shape[0] == len(rows) else value
+        for place, (kind, every) in enumerate(found):
+            value = every[rows] if every.dim() > 1 and every.shape[0] == len(rows) else every
             low = (value < NEAR).sum() if kind == "gate" else (value < NEAR - 1).sum()
             high = (value > 1 - NEAR).sum()
             before = self._counts[place]
@@ -159,8 +167,3 @@ class Saturation:
             else:
                 tanhs.append({"name": name, "at_1": (low + high) / count})
         return {"gates": gates, "tanh": tanhs, "dead": self.dead, "state_norms": self._norms}
-
-
-def valid_rows(passage: Passage, step: int) -> Tensor:
-    """Which rows still run at a step."""
-    return passage.lengths_B > step

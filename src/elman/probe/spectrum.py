@@ -6,15 +6,16 @@ exponents
 
     λ_i = lim_{T→∞} (1/T) ln σ_i(J_T … J_1)       nats a step, the largest first
 
-say how: λ_1 > 0, they part, and gradients explode; λ_1 < 0, they meet, what was read is forgotten, and gradients vanish, e-fold in
--1/λ_1 steps. They are found by the QR method (G. Benettin et al., Meccanica 15 (1980)): m orthonormal directions are carried
-along, Q_t R_t = J_t Q_{t-1}, and λ_i is the mean of ln |R_t|_ii. For recurrent networks: R. Engelken, F. Wolf and L. Abbott,
-Physical Review Research 5 (2023), arXiv 2006.02427; R. Vogt et al., Frontiers in Applied Mathematics and Statistics 8 (2022),
-arXiv 2006.14123.
+say how: λ_1 > 0, they part, and gradients explode; λ_1 < 0, they meet, what was read is forgotten, and gradients vanish,
+e-fold in -1/λ_1 steps. They are found by the QR method (G. Benettin et al., Meccanica 15 (1980)): m orthonormal directions are
+carried along, Q_t R_t = J_t Q_{t-1}, and λ_i is the mean of ln |R_t|_ii. For recurrent networks: R. Engelken, F. Wolf and
+L. Abbott, Physical Review Research 5 (2023), arXiv 2006.02427; R. Vogt et al., Frontiers in Applied Mathematics and Statistics 8
+(2022), arXiv 2006.14123.
 
-Here the directions are carried backwards, as gradients are: Q_{t-1} R_t = J_tᵀ Q_t. The product transposed has the same singular
-values, so the same exponents. Jacobians are never made for it: a step's vector-Jacobian product takes the m directions as rows of
-a batch. A layer reads those below it and is not read by them, so the exponents of a stack are those of its layers together.
+Here the directions are carried backwards, as gradients are: Q_{t-1} R_t = J_tᵀ Q_t. The product transposed has the same
+singular values, so the same exponents. Jacobians are never made for it: a step's vector-Jacobian product takes the m directions
+as rows of a batch. A layer reads those below it and is not read by them, so the exponents of a stack are those of its layers
+together.
 
 A layer explodes, or forgets, if e^{λ_1 T} is above e, or below 1/e, over the T steps that were measured; in between it is at the
 edge, as far as T steps can tell. Gradients that are held back (`clip_gradient`) are no derivatives, so without it.
@@ -22,7 +23,8 @@ edge, as far as T steps can tell. Gradients that are held back (`clip_gradient`)
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import torch
 
@@ -49,9 +51,18 @@ class Spectrum:
     steps: int
     verdict: str
 
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
 
 def spectrum(
-    cell: Cell, steps: Sequence[Step], *, rows: int = 4, exponents: int = 16, warm_up: float = 0.25, jacobians: int = 4,
+    cell: Cell,
+    steps: Sequence[Step],
+    *,
+    rows: int = 4,
+    exponents: int = 16,
+    warm_up: float = 0.25,
+    jacobians: int = 4,
     seed: int = 0,
 ) -> Spectrum:
     """Of a layer's consecutive steps, as a tap keeps them, over the first `rows` of the batch at most.

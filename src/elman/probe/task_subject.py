@@ -61,7 +61,9 @@ class TaskSubject:
             return None
         losses, rows = [], 0
         for number, batch in enumerate(self._batches):
-            at_B = self._at_B if number == 0 else self._adapter.at(batch, self.lags, torch.Generator().manual_seed(number))
+            at_B = (
+                self._at_B if number == 0 else self._adapter.at(batch, self.lags, torch.Generator().manual_seed(number))
+            )
             kept, kept_at = self._adapter.cut(batch, at_B, steps)
             losses.append(self._adapter.score(self._task, kept, None, kept_at).losses_B)
             rows += len(losses[-1])

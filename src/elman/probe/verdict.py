@@ -73,7 +73,9 @@ def _of_gradient(horizon: Mapping[str, Any], median: Sequence[float | None], las
     if horizon["lag_1_percent"] is not None:
         third = horizon["lag_1_e"]
         within = "" if third is None else f" (to 1/e within {_steps(third)})"
-        return f"{name} forgets after {_steps(horizon['lag_1_percent'])}: by then its gradient has fallen to 1 %{within}"
+        return (
+            f"{name} forgets after {_steps(horizon['lag_1_percent'])}: by then its gradient has fallen to 1 %{within}"
+        )
     if horizon["lag_1_e"] is not None:
         return (
             f"{name} learns from far back: its gradient falls to 1/e within {_steps(horizon['lag_1_e'])}, and is still above "
@@ -168,12 +170,16 @@ def _remedies(result: ProbeResult) -> Iterator[dict[str, Any]]:
                 {"layer_options": {"forget_bias": 1.0}},
                 "a forget bias of 1: gates begin more open than closed, so that the gradient passes from the first update on",
             )
-    if (forgets or explodes) and any("weight_hh" in kind(8).weight_shapes(8) and not kind.diagonal for kind in _plain(kinds)):
+    if (forgets or explodes) and any(
+        "weight_hh" in kind(8).weight_shapes(8) and not kind.diagonal for kind in _plain(kinds)
+    ):
         yield _remedy(
             {"layer_options": {"init": "orthogonal"}},
             "orthogonal recurrent matrices: all their singular values are 1, so that a product of many neither shrinks nor grows",
         )
-    stuck = any(gate["at_0"] >= _MANY or gate["at_1"] >= _MANY for layer in result.saturation for gate in layer["gates"])
+    stuck = any(
+        gate["at_0"] >= _MANY or gate["at_1"] >= _MANY for layer in result.saturation for gate in layer["gates"]
+    )
     stuck = stuck or any(tanh["at_1"] >= _MANY for layer in result.saturation for tanh in layer["tanh"])
     if (stuck or explodes) and all("layer_norm" in kind.inner_options for kind in kinds):
         yield _remedy(

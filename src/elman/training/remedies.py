@@ -72,7 +72,7 @@ def with_remedy(options: Mapping[str, Any], remedy: Mapping[str, Any]) -> dict[s
         if isinstance(value, Mapping):
             table = dict(changed.get(name, {}))
             # Two ways of setting the same biases: the new one.
-            for rival in ({"chrono", "forget_bias"} if {"chrono", "forget_bias"} & set(value) else ()):
+            for rival in {"chrono", "forget_bias"} if {"chrono", "forget_bias"} & set(value) else ():
                 table.pop(rival, None)
             changed[name] = {**table, **value}
         else:
