@@ -101,6 +101,11 @@ class ModuleSubject:
         if losses.dim() < 2:
             return Scored(losses.reshape(-1), None)
         steps, rows = losses.shape
+        if self._steps(batch) not in (None, steps):
+            raise ProbeError(
+                f"losses have shape {tuple(losses.shape)}, and the batch has {self._steps(batch)} steps: give a loss for each "
+                "step and row (T, B), or one for each row (B)."
+            )
         generator = torch.Generator().manual_seed(self._drawn)
         at_B = drawn_steps(torch.full((rows,), steps, device=losses.device), lags, generator)
         return Scored(losses[at_B, torch.arange(rows, device=losses.device)], at_B)
