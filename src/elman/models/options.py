@@ -203,6 +203,9 @@ class TrainOptions:
     )
     validations: int = _option(12, "How often to validate over the whole budget.")
     patience: int = _option(4, "Stop after so many validations without a better one; 0 for never.")
+    probe_every: int = _option(
+        0, "Look through time every so many updates: how far back gradients reach, what is saturated; 0 for never."
+    )
     seed: int = _option(0, "Seed of initial weights and dropout.")
     device: str = _option("auto", "Where to run.", choices=("auto", "cpu", "cuda", "mps"))
     engine: str = _option("auto", "What runs the cells.", choices=("auto", "scan", "native", "torch", "reference"))
@@ -241,6 +244,7 @@ class TrainOptions:
             "shift",
             "gain",
             "time_mask",
+            "probe_every",
         ):
             self._check(name, getattr(self, name) >= 0, "must be 0 or more")
         for name in (*BUDGETS, "max_epochs", "lr"):
