@@ -29,9 +29,10 @@ MAY_IMPORT = {
     "testing": GROUND | {"cells", "engines"},
     "convert": GROUND | {"cells", "layers"},
     "models": GROUND | {"cells", "engines", "layers", "data"},
-    "training": GROUND | {"cells", "engines", "layers", "data", "models"},
+    "probe": GROUND | {"cells", "engines", "layers", "data", "models"},
+    "training": GROUND | {"cells", "engines", "layers", "data", "models", "probe"},
     "sklearn": GROUND | {"data", "models", "training"},
-    "cli": GROUND | {"cells", "engines", "layers", "convert", "data", "models", "training"},
+    "cli": GROUND | {"cells", "engines", "layers", "convert", "data", "models", "probe", "training"},
     "__main__": {"cli"},
 }
 _UNSAFE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
