@@ -39,6 +39,8 @@ class RecurrentLayers(nn.Module):
 
     # Where an option of the cell goes by another name here.
     _shown_as: ClassVar[Mapping[str, str]] = {}
+    # What runs a layer in one direction; `elman.probe` puts one in its place that watches each step.
+    scan = staticmethod(engines.scan)
 
     def __init__(
         self,
@@ -262,7 +264,7 @@ class RecurrentLayers(nn.Module):
         fresh = None
         if self.learn_initial_state:
             fresh = cell.state_type(*(value.unsqueeze(0) for value in self._learnt_state(layer, direction)))
-        return engines.scan(
+        return self.scan(
             cell,
             weights,
             x_TBD,

@@ -1,0 +1,103 @@
+"""Gradient by lag is what automatic differentiation says, for every cell and option."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from elman.cells import CELLS, cell_kind, cell_options
+from elman.engines.direction import reverse_time
+from elman.layers import Recurrent
+from elman.probe.gradients import Scored, gradient_by_lag
+from elman.probe.tap import find_stacks, tapped, undisturbed
+
+STEPS, BATCH, FEATURES = 6, 3, 4
+_SIZES = {"conv_lstm": 8}
+
+
+def options_of(name: str) -> list[dict[str, Any]]:
+    """The cell without options, and with each that changes what a step computes when nothing is drawn."""
+    values: dict[str, Any] = {
+        "bias": False, "recurrent_bias": False, "layer_norm": True, "zoneout": 0.3, "clip_state": 0.4, "clip_gradient": 0.01,
+        "nonlinearity": "relu", "gate_nonlinearity": "hard_sigmoid", "peepholes": True, "coupled": True,
+        "projection_size": 2, "reset_after": False,
+    }  # fmt: skip
+    known = cell_options(cell_kind(name))
+    return [{}, *({option: value} for option, value in values.items() if option in known)]
+
+
+def every_option() -> list[Any]:
+    return [
+        pytest.param(name, options, id="-".join([name, *options]))
+        for name in CELLS
+        if name != "conv_lstm"
+        for options in options_of(name)
+    ]
+
+
+def layers_of(name: str, options: Mapping[str, Any], **layers: Any) -> Recurrent:
+    try:
+        made = Recurrent(name, FEATURES, 4, dtype=torch.float64, **options, **layers)
+    except ValueError as error:
+        pytest.skip(f"this cell refuses it: {error}")
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    return made
+
+
+def losses_at(y_TBH: Tensor, at_B: Tensor) -> Tensor:
+    """A loss a row that is not linear in what the row's step gives."""
+    y_BH = y_TBH[at_B, torch.arange(y_TBH.shape[1])]
+    return (y_BH * torch.arange(1, 1 + y_BH.shape[-1])).sin().sum(-1)
+
+
+def by_hand(layers: Recurrent, x_TBD: Tensor, at_B: Tensor) -> dict[tuple[int, str], Tensor]:
+    """∂ℓ_t/∂s_τ of every step and layer, by folding each cell's step and asking for one row and one τ at a time."""
+    h_TBD, states = x_TBD.requires_grad_(), []
+    for layer in range(layers.num_layers):
+        cell = layers.cells[layer]
+        weights = {name: getattr(layers, f"{name}_l{layer}") for name in cell.weight_shapes(h_TBD.shape[-1])}
+        state = cell.state_type(*(s.requires_grad_() for s in cell.initial_state(BATCH, x_TBD)))
+        outputs, own = [], []
+        for u_BG in cell.project(weights, h_TBD).unbind():
+            y_BH, state = cell.advance(weights, u_BG, state)
+            outputs.append(y_BH)
+            own.append(state)
+        h_TBD = torch.stack(outputs)
+        states.append(own)
+    losses_B = losses_at(h_TBD, at_B)
+    found = {}
+    for layer, own in enumerate(states):
+        for name in own[0]._fields:
+            norms = torch.zeros(STEPS, BATCH, dtype=torch.float64)
+            for row, loss in enumerate(losses_B):
+                for step in range(STEPS):
+                    array = getattr(own[step], name)
+                    if array.requires_grad:
+                        (gradient,) = torch.autograd.grad(loss, array, retain_graph=True, allow_unused=True)
+                        norms[step, row] = 0.0 if gradient is None else gradient[row].norm()
+            found[layer, name] = norms
+    return found
+
+
+@pytest.mark.parametrize(("name", "options"), every_option())
+def test_it_equals_brute_force_for_every_cell_and_option(name: str, options: dict[str, Any]) -> None:
+    layers = layers_of(name, options, num_layers=2)
+    x_TBD, at_B = torch.randn(STEPS, BATCH, FEATURES, dtype=torch.float64), torch.tensor([5, 3, 0])
+    expected = by_hand(layers, x_TBD.clone(), at_B)
+    with undisturbed(layers), tapped(find_stacks(layers), graph=True) as passages:
+        y_TBH, _ = layers(x_TBD)
+        found = gradient_by_lag(passages, Scored(losses_at(y_TBH, at_B), at_B), lags=STEPS - 1)
+    assert {(one.passage.layer, one.state) for one in found} == set(expected)
+    for one in found:
+        norms_TB = expected[one.passage.layer, one.state]
+        for row, at in enumerate(at_B.tolist()):
+            for lag in range(STEPS):
+                value = one.norms_KB[lag, row]
+                if lag > at:
+                    assert value.isnan()
+                else:
+                    assert abs(value - norms_TB[at - lag, row]) <= 1e-10 * max(1, norms_TB.max())
