@@ -18,6 +18,8 @@ _HOMES = {
     "LanguageModel": "elman.models.language",
     "load": "elman.models.folder",
     "train": "elman.training.run",
+    # A package that is called: see there.
+    "probe": "elman.probe",
     "TrainOptions": "elman.models.options",
     "ElmanError": "elman.errors",
 }
@@ -40,7 +42,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'elman' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    home = import_module(_HOMES[name])
+    value = home if home.__name__ == f"elman.{name}" else getattr(home, name)
     globals()[name] = value
     return value
 

@@ -58,6 +58,10 @@ class ConvertError(ElmanError, ValueError):
     """Weights or a file of another library can't be understood, or what a layer computes has no place in that library."""
 
 
+class ProbeError(ElmanError, ValueError):
+    """A network can't be looked through: it has no recurrent layer, weights that are no numbers, or data that don't fit."""
+
+
 class CellError(ElmanError, AssertionError):
     """A cell breaks one of the laws that `elman.testing.check_cell` holds it to."""
 

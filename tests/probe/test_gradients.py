@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from elman.cells import CELLS, cell_kind, cell_options
-from elman.engines.direction import reverse_time
 from elman.layers import Recurrent
 from elman.probe.gradients import Scored, gradient_by_lag
 from elman.probe.tap import find_stacks, tapped, undisturbed
@@ -44,7 +43,7 @@ def layers_of(name: str, options: Mapping[str, Any], **layers: Any) -> Recurrent
         pytest.skip(f"this cell refuses it: {error}")
     with torch.no_grad():
         for parameter in made.parameters():
-            parameter += 0.1 * torch.randn_like(parameter)
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
     return made
 
 

@@ -14,6 +14,7 @@ from elman.cli.evaluate import evaluate
 from elman.cli.generate import generate
 from elman.cli.info import info
 from elman.cli.predict import predict
+from elman.cli.probe import probe
 from elman.cli.train import train
 from elman.errors import ElmanError
 
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, generate, info, cells, convert):
+for command in (train, evaluate, predict, generate, probe, info, cells, convert):
     app.command()(command)
 
 

@@ -67,10 +67,20 @@ class LanguageModel(nn.Module):
             self.output.weight = self.embedding.weight
 
     def forward(self, tokens_TB: Int[Tensor, "T B"], state: Any = None) -> tuple[Float[Tensor, "T B V"], Any]:
+        h_TBH, state = self.read(tokens_TB, state)
+        return self.say(h_TBH), state
+
+    def read(self, tokens_TB: Int[Tensor, "T B"], state: Any = None) -> tuple[Float[Tensor, "T B H"], Any]:
+        """What the recurrent layers make of tokens, and the state after the last."""
         starts_TB = tokens_TB == START_ID
         e_TBD = self.dropout(self.embedding(tokens_TB))
         h_TBH, state = self.recurrent(e_TBD, state, reset=starts_TB if starts_TB.any() else None)
-        return self.output(self.bottleneck(self.dropout(h_TBH))), state
+        return h_TBH, state
+
+    def say(self, h_TBH: Float[Tensor, "*steps H"]) -> Float[Tensor, "*steps V"]:
+        """The logits of the next token after each of these steps."""
+        logits: Tensor = self.output(self.bottleneck(self.dropout(h_TBH)))
+        return logits
 
     @classmethod
     def from_folder(cls, folder: Path, config: dict[str, Any], engine: Engine | str = Engine.AUTO) -> "LanguageModel":

@@ -139,6 +139,9 @@ class TrainOptions:
     )
     validations: int = _option(12, "How often to validate over the whole budget.")
     patience: int = _option(4, "Stop after so many validations without a better one; 0 for never.")
+    probe_every: int = _option(
+        0, "Look through time every so many updates: how far back gradients reach, what is saturated; 0 for never."
+    )
     seed: int = _option(0, "Seed of initial weights and dropout.")
     device: str = _option("auto", "Where to run.", choices=("auto", "cpu", "cuda", "mps"))
     engine: str = _option("auto", "What runs the cells.", choices=("auto", "scan", "native", "torch", "reference"))
@@ -164,7 +167,7 @@ class TrainOptions:
         ):
             self._check(name, getattr(self, name) >= 1, "must be at least 1")
         self._check("seed", 0 <= self.seed < 2**63, "must be a whole number from 0 to 2⁶³ - 1")
-        for name in ("warmup", "clip", "weight_decay", "patience", "alpha", "rare_dropout"):
+        for name in ("warmup", "clip", "weight_decay", "patience", "alpha", "rare_dropout", "probe_every"):
             self._check(name, getattr(self, name) >= 0, "must be 0 or more")
         for name in (*BUDGETS, "max_epochs", "lr"):
             self._check(name, getattr(self, name) is None or getattr(self, name) > 0, "must be more than 0")

@@ -17,6 +17,7 @@ In a layer that runs backwards time does too: lag k is k steps after the scored 
 lags count from the last step that the layer runs.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -46,7 +47,7 @@ class LagNorms:
         """For each lag the lower quartile, the median and the upper quartile over rows; None where no row has it."""
         at = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
         found_3K = torch.nanquantile(self.norms_KB.double().cpu(), at, dim=1)
-        low, median, high = ([None if value != value else value for value in row] for row in found_3K.tolist())
+        low, median, high = ([None if math.isnan(value) else value for value in row] for row in found_3K.tolist())
         return low, median, high
 
 

@@ -1,4 +1,4 @@
-"""The folder of a run: made whole, never overwritten by mistake, and it remembers where its texts came from."""
+"""The folder of a run: made whole, and never overwritten by mistake."""
 
 import itertools
 import os
@@ -8,7 +8,6 @@ from pathlib import Path
 
 from elman.data.text import STANDARD_INPUT, Document, Source, find_files, read_documents
 from elman.errors import ModelFolderError, RunError
-from elman.files import write_atomically
 from elman.models.folder import read_config
 
 
@@ -70,26 +69,3 @@ def taken_in(source: Source, encoding: str) -> Source:
 def parts(source: Source) -> Sequence[Source]:
     """A folder's files as they are now."""
     return [source] if isinstance(source, Document) else find_files(Path(source))
-
-
-def remember(folder: Path, sources: Sequence[Source]) -> list[dict[str, str]]:
-    """The sources as a later start can read them: a file's absolute path, or a copy of what came from no file."""
-    remembered = []
-    for number, source in enumerate(sources, 1):
-        if isinstance(source, Document):
-            write_atomically(folder / f"input-{number}.txt", source.text)
-            remembered.append({"copy": f"input-{number}.txt", "name": source.name})
-        else:
-            remembered.append({"path": str(Path(source).resolve())})
-    return remembered
-
-
-def recall(folder: Path, remembered: dict[str, str]) -> Source:
-    """A source that `remember` noted. Raises `RunError` if its copy is gone."""
-    if "path" in remembered:
-        return remembered["path"]
-    path = folder / remembered["copy"]
-    try:
-        return Document(remembered["name"], path.read_bytes().decode())
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} can't be read ({error}): the run can't go on without its text. Restore it.") from error

@@ -1,7 +1,7 @@
 """Logs of a run: `metrics.jsonl` (one JSON object a line) and TensorBoard's event files.
 
-A line of `metrics.jsonl` holds `kind` ("train" or "valid"), `step`, `seconds`, and what was measured. A resumed run first
-drops the lines after its checkpoint, since it is about to take those steps again.
+A line of `metrics.jsonl` holds `kind` ("train", "valid" or "probe"), `step`, `seconds`, and what was measured. A resumed run
+first drops the lines after its checkpoint, since it is about to take those steps again.
 """
 
 import json
@@ -29,6 +29,9 @@ class MetricsLog:
     def validated(self, progress: Progress, fraction: float, scores: dict[str, float]) -> None:  # noqa: ARG002
         self._append("valid", progress, scores)
 
+    def probed(self, progress: Progress, fraction: float, values: dict[str, float]) -> None:  # noqa: ARG002
+        self._append("probe", progress, values)
+
     def close(self) -> None:
         """Nothing to do: each line is written when it comes."""
 
@@ -54,7 +57,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 
 class TensorBoardLog:
-    """Scalars `train/...` and `valid/...` by step."""
+    """Scalars `train/...`, `valid/...` and `probe/...` by step."""
 
     def __init__(self, folder: Path, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
@@ -66,6 +69,9 @@ class TensorBoardLog:
 
     def validated(self, progress: Progress, fraction: float, scores: dict[str, float]) -> None:  # noqa: ARG002
         self._add("valid", progress, scores)
+
+    def probed(self, progress: Progress, fraction: float, values: dict[str, float]) -> None:  # noqa: ARG002
+        self._add("probe", progress, values)
 
     def _add(self, kind: str, progress: Progress, values: dict[str, float]) -> None:
         for name, value in values.items():

@@ -20,6 +20,7 @@ from torch import Tensor
 from elman.errors import TrainingDivergedError, TrainingInterruptedError
 from elman.models.options import TrainOptions
 from elman.models.task import Task
+from elman.probe.training import glance
 from elman.training import checkpoint
 from elman.training.average import WeightAverage
 from elman.training.checkpoint import Progress
@@ -47,6 +48,9 @@ class Observer(Protocol):
 
     def validated(self, progress: Progress, fraction: float, scores: dict[str, float]) -> None:
         """After each validation; `progress.stale` is 0 if it was the best so far."""
+
+    def probed(self, progress: Progress, fraction: float, values: dict[str, float]) -> None:
+        """After each look through time, where `probe_every` asks for them: see `elman.probe.training`."""
 
 
 class Trainer:
@@ -116,6 +120,8 @@ class Trainer:
                 if due or clock.seconds - report.since >= _SECONDS_BETWEEN_REPORTS:
                     self._tell("trained", report.collect(clock.seconds))
                 paused = clock.seconds
+                if self.options.probe_every and self.progress.step % self.options.probe_every == 0:
+                    self._tell("probed", glance(self.task, self.progress.step - 1))
                 if due:
                     self._validate()
                     self.progress.seconds = clock.seconds

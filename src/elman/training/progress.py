@@ -23,6 +23,8 @@ class Display(Protocol):
 
     def validated(self, progress: Progress, fraction: float, scores: dict[str, float]) -> None: ...
 
+    def probed(self, progress: Progress, fraction: float, values: dict[str, float]) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -52,6 +54,9 @@ class SilentDisplay:
     def validated(self, progress: Progress, fraction: float, scores: dict[str, float]) -> None:
         pass
 
+    def probed(self, progress: Progress, fraction: float, values: dict[str, float]) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
@@ -73,6 +78,9 @@ class LineDisplay:
 
     def validated(self, progress: Progress, fraction: float, scores: dict[str, float]) -> None:  # noqa: ARG002
         self.note(_validation_line(progress, scores, self._model))
+
+    def probed(self, progress: Progress, fraction: float, values: dict[str, float]) -> None:  # noqa: ARG002
+        self.note(_probe_line(progress, values))
 
     def close(self) -> None:
         pass
@@ -98,6 +106,9 @@ class BarDisplay:
         self.note(_validation_line(progress, scores, self._model))
         self._bar.update(self._task, completed=fraction)
 
+    def probed(self, progress: Progress, fraction: float, values: dict[str, float]) -> None:  # noqa: ARG002
+        self.note(_probe_line(progress, values))
+
     def close(self) -> None:
         self._bar.stop()
 
@@ -118,6 +129,11 @@ def _validation_line(progress: Progress, scores: dict[str, float], model: Speake
         "best so far" if progress.stale == 0 else f"best was {abs(progress.best):.4f} at step {progress.best_step}"
     )
     return f"valid {model.headline(scores)} · step {progress.step}, {_duration(progress.seconds)} · {verdict}"
+
+
+def _probe_line(progress: Progress, values: dict[str, float]) -> str:
+    lags = [value for name, value in values.items() if name.endswith("lag_1_percent")]
+    return f"probe gradient down to 1 % at lag {max(lags):.1f} of {values['lags']:.0f} · step {progress.step}"
 
 
 def _duration(seconds: float) -> str:

@@ -25,11 +25,12 @@ from elman.files import clear_unfinished
 from elman.models.device import find_device
 from elman.models.folder import CONFIG, WEIGHTS, load_weights, model_of, read_config, save_description, save_weights
 from elman.models.options import BUDGETS, TrainOptions, check_names, flag
+from elman.models.sources import recall, remember
 from elman.models.task import Task
 from elman.models.tasks import AUTO, TaskFacts, task_named
 from elman.training.checkpoint import Progress
 from elman.training.curves import draw_curves
-from elman.training.folder import make_folder, next_free, parts, recall, refuse_existing, remember, taken_in
+from elman.training.folder import make_folder, next_free, parts, refuse_existing, taken_in
 from elman.training.logs import MetricsLog, TensorBoardLog
 from elman.training.loop import Trainer
 from elman.training.progress import Display, SilentDisplay, make_display
