@@ -10,7 +10,7 @@ import pytest
 
 from elman.cells import CELLS
 from elman.errors import OptionError
-from elman.models.options import BUDGETS, TrainOptions, check_names, flag, kind_of, option_names, read_toml
+from elman.models.options import BUDGETS, TrainOptions, check_names, flag, group_of, kind_of, option_names, read_toml
 
 # Values of every other kind than the field's own.
 _WRONG_KIND: dict[type, list[Any]] = {
@@ -82,7 +82,7 @@ def test_every_field_has_a_help_text_a_group_and_a_default_that_is_allowed() -> 
     assert TrainOptions()
     for option in fields(TrainOptions):
         assert option.metadata["help"].endswith((".", ")"))
-        assert option.metadata["group"] in ("Data", "Network", "Training")
+        assert group_of(option.name) in ("Data", "Network", "Training")
 
 
 def test_a_whole_number_may_stand_for_a_fraction() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from elman.errors import OptionError
-from elman.models.options import TrainOptions, flag, kind_of, read_toml, with_one_budget
+from elman.models.options import TrainOptions, flag, group_of, kind_of, read_toml, with_one_budget
 from elman.models.tasks import TASKS, task_named, tasks_with
 
 _EXAMPLES = """
@@ -118,7 +118,7 @@ def _option_parameters() -> list[inspect.Parameter]:
         declaration: Any = typer.Option(
             f"{name}/--no-{name[2:]}" if kind is bool else name,
             help=_help(option.name, meta["help"]),
-            rich_help_panel=meta["group"],
+            rich_help_panel=group_of(option.name),
             show_default=kind is not dict and option.default is not None,
             metavar="NAME=VALUE" if kind is dict else None,
         )

@@ -3,27 +3,26 @@
 import math
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from elman.errors import OptionError, choices
-from elman.models.tasks import AUTO, TASKS, task_named, tasks_with
+from elman.models.data_options import DataOptions
+from elman.models.network_options import NetworkOptions
+from elman.models.option import BOUNDS
+from elman.models.tasks import AUTO, task_named, tasks_with
+from elman.models.training_options import TrainingOptions
 
 BUDGETS = ("minutes", "epochs", "steps")
 
-
-def _option(default: Any, help: str, *, choices: Iterable[str] = (), group: str = "Training") -> Any:
-    return field(default=default, metadata=_told(help, choices, group))
-
-
-def _told(help: str, choices: Iterable[str] = (), group: str = "Network") -> dict[str, Any]:
-    return {"help": help, "choices": tuple(choices), "group": group}
+# As the help shows them.
+GROUPS = {"Data": DataOptions, "Network": NetworkOptions, "Training": TrainingOptions}
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions:
+class TrainOptions(TrainingOptions, NetworkOptions, DataOptions):
     """How to train a network. Raises `OptionError` for values that make no sense.
 
     `cell_options` and `layer_options` may be given as a mapping of values, or as texts NAME=VALUE; the mapping is kept.
@@ -31,231 +30,15 @@ class TrainOptions:
     differs, and `elman.train` and the command line fill them in.
     """
 
-    task: str = _option(
-        AUTO,
-        "What to learn; auto looks at the data and says what it took it for.",
-        choices=(AUTO, *TASKS),
-        group="Data",
-    )
-    valid: str | list[str] | tuple[str, ...] | None = _option(  # noqa: RUF009
-        None, "Validation data: whatever DATA may be. Otherwise a part of DATA is held out.", group="Data"
-    )
-    valid_fraction: float = _option(
-        0.1, "Part of DATA held out for validation: of running text its end, of examples a seeded part.", group="Data"
-    )
-    test: str | list[str] | tuple[str, ...] | None = _option(  # noqa: RUF009
-        None, "Test data, scored once at the end: whatever DATA may be.", group="Data"
-    )
-    test_fraction: float = _option(0.0, "Part of DATA held out for the test, where there is no --test.", group="Data")
-    text: str | None = _option(
-        None, "The column of the text (of the word, to tag): its name, or number from 1. None: guessed.", group="Data"
-    )
-    label: str | None = _option(
-        None, "The column of the label (of the tag): its name, or number from 1. None: guessed.", group="Data"
-    )
-    source: str | None = _option(
-        None, "The column of what to translate: its name, or number from 1. None: guessed.", group="Data"
-    )
-    target: str | None = _option(
-        None, "The column of its translation: its name, or number from 1. None: guessed.", group="Data"
-    )
-    path: str | None = _option(
-        None, "The column of the sound files' paths: its name, or number from 1. None: guessed.", group="Data"
-    )
-    start: str | None = _option(
-        None, "The column of where in a file it starts, in seconds: its name, or number. None: guessed.", group="Data"
-    )
-    end: str | None = _option(
-        None, "The column of where in a file it ends, in seconds: its name, or number. None: guessed.", group="Data"
-    )
-    group: str | None = _option(
-        None, "The column of what a split must keep together (a speaker): its name, or number from 1.", group="Data"
-    )
-    id: str | None = _option(
-        None, "The column that tells series apart: its name, or number from 1. None: guessed.", group="Data"
-    )
-    time: str | None = _option(None, "The column of the time: its name, or number from 1. None: guessed.", group="Data")
-    missing: str = _option(
-        "error",
-        "What becomes of a value that is missing, NaN or infinite in a series: an error, the value before it, or the line "
-        "between its neighbours.",
-        choices=("error", "carry", "interpolate"),
-        group="Data",
-    )
-    strict: bool = _option(False, "Stop at the first bad row, where bad rows are skipped and counted.", group="Data")
-    encoding: str = _option("utf-8", "Encoding of all texts.", group="Data")
-    normalisation: str = _option(
-        "none", "Unicode normalisation of texts before anything else.", choices=("none", "nfc", "nfkc"), group="Data"
-    )
-    lowercase: bool = _option(False, "Read all letters as small ones.", group="Data")
-    tokenizer: str = _option(
-        "char",
-        "What a token is; auto is char for texts of a word or two, else word.",
-        choices=("auto", "char", "byte", "word", "bpe"),
-        group="Data",
-    )
-    vocabulary: int | None = _option(None, "Most tokens to keep, for word (all words) and bpe (4096).", group="Data")
-    minimum_count: int = _option(1, "How often a token must be in the training part to be kept.", group="Data")
-
-    rate: int | None = _option(
-        None, "Samples a second that sound is brought to. None: what most files have, at most 16000.", group="Data"
-    )
-    mels: int = _option(40, "Bands of a frame of sound.", group="Data")
-    window: float = _option(25.0, "Milliseconds of sound that a frame looks at.", group="Data")
-    hop: float = _option(10.0, "Milliseconds from a frame to the next.", group="Data")
-    stack: int = _option(1, "Frames joined to one step.", group="Data")
-    frame_size: int = _option(64, "Pixels of a side that pictures of a video are scaled to.", group="Data")
-    frame_rate: float = _option(0.0, "Pictures a second that are taken of a video; 0 for all.", group="Data")
-    colour: str = _option(
-        "auto",
-        "Whether pictures are read with their colours; auto: if the first clips have any.",
-        choices=("auto", "rgb", "grey"),
-        group="Data",
-    )
-
-    cell: str = _option("lstm", "The recurrent cell (for a list: elman cells).", group="Network")
-    cell_options: dict[str, Any] = field(
-        default_factory=dict,
-        metadata=_told("An option of the cell, zoneout=0.1 for example (for a list: elman cells CELL)."),
-    )
-    layer_options: dict[str, Any] = field(
-        default_factory=dict,
-        metadata=_told("An option of the layers around the cell (for a list: docs/cells.md)."),
-    )
-    hidden: int = _option(448, "Hidden units a layer and direction.", group="Network")
-    layers: int = _option(1, "Recurrent layers.", group="Network")
-    embedding: int = _option(128, "Size of a token's embedding.", group="Network")
-    dropout: float = _option(0.1, "Dropout after the embedding, between layers and after the last.", group="Network")
-    bidirectional: bool = _option(True, "Read from both ends.", group="Network")
-    pooling: str = _option(
-        "max",
-        "What of the outputs is read: the last states, their mean, maximum, or attention.",
-        choices=("last", "mean", "max", "attention"),
-        group="Network",
-    )
-    frames: str = _option(
-        "conv",
-        "The input layer: a convolution, of pictures or over time, or frames as they are.",
-        choices=("conv", "flat"),
-        group="Network",
-    )
-    channels: int = _option(16, "Channels of the first convolution of pictures; later ones have more.", group="Network")
-    differences: bool = _option(False, "Read beside each frame how it differs from the one before.", group="Network")
-    character_embedding: int = _option(32, "Size of a character's embedding.", group="Network")
-    character_hidden: int = _option(
-        64, "Units, each direction, of the layer over a word's characters.", group="Network"
-    )
-    output: str = _option(
-        "crf",
-        "The output layer: all tags of a sentence together (a conditional random field), or each by itself.",
-        choices=("crf", "softmax"),
-        group="Network",
-    )
-    tie: bool = _option(False, "Share the embedding with the output layer.", group="Network")
-    share: bool = _option(True, "One embedding for source and target.", group="Network")
-    attention: str = _option(
-        "general",
-        "How what was read is scored: by products (dot, general) or a layer (additive).",
-        choices=("dot", "general", "additive"),
-        group="Network",
-    )
-    beam: int = _option(5, "Beginnings that the search for a translation keeps; 1 is greedy.", group="Network")
-    alpha: float = _option(1.0, "How much longer translations are preferred; 0 for not at all.", group="Network")
-
-    minutes: float | None = _option(None, "Train for so many minutes (10 if no budget is given).")
-    epochs: float | None = _option(None, "Train for so many passes over the data.")
-    steps: int | None = _option(None, "Train for so many updates.")
-    max_epochs: float | None = _option(
-        None, "With a budget in minutes, at most so many passes: small data is learnt by then."
-    )
-    batch: int = _option(32, "Streams that are read side by side.")
-    batch_tokens: int = _option(1024, "Tokens of a batch of sequences, their padding among them.")
-    bptt: int = _option(64, "Steps of a window: how far gradients go back. State is carried further.")
-    lr: float = _option(3e-3, "Highest learning rate; warm-up before it, cosine after it.")
-    warmup: int = _option(100, "Updates of warm-up.")
-    clip: float = _option(1.0, "Largest norm of the gradient; 0 for no clipping.")
-    weight_decay: float = _option(0.1, "AdamW's weight decay, on matrices only.")
-    smoothing: float = _option(0.0, "Label smoothing: the part of the target that goes to all classes alike.")
-    word_dropout: float = _option(0.0, "How often training reads a token as the unknown one.")
-    rare_dropout: float = _option(
-        0.0, "How often training reads a word that it has n times as the unknown one: this / (this + n)."
-    )
-    noise: float | None = _option(
-        None, "White noise in training sounds, so many decibels fainter than they are or less. None: none."
-    )
-    shift: float = _option(
-        0.0,
-        "How far training moves at most: sounds, in seconds; series, by a part of their length; pictures, of their side.",
-    )
-    gain: float = _option(0.0, "Decibels that training sounds are made louder or fainter by at most.")
-    time_mask: float = _option(0.0, "Seconds that training masks at most; two masks a sound.")
-    frequency_mask: float = _option(0.0, "Part of the bands that training masks at most; two masks a sound.")
-    zoom: float = _option(0.0, "Part by which training scales the sides of pictures up or down, at most.")
-    turn: float = _option(0.0, "Degrees by which training turns pictures at most.")
-    stretch: float = _option(
-        0.0, "How much faster or slower training plays series and video, at most: 0.5 for half as much."
-    )
-    flip: bool = _option(False, "Mirror half of the clips in training: only where left and right are no matter.")
-    cache: int = _option(1024, "Megabytes of decoded media that training keeps in memory.")
-    averaging: float = _option(
-        0.0,
-        "Validate and keep a running mean of the weights, with this decay: 0.99 is over some 100 updates; 0 for none.",
-    )
-    validations: int = _option(12, "How often to validate over the whole budget.")
-    patience: int = _option(4, "Stop after so many validations without a better one; 0 for never.")
-    probe_every: int = _option(
-        0, "Look through time every so many updates: how far back gradients reach, what is saturated; 0 for never."
-    )
-    seed: int = _option(0, "Seed of initial weights and dropout.")
-    device: str = _option("auto", "Where to run.", choices=("auto", "cpu", "cuda", "mps"))
-    engine: str = _option("auto", "What runs the cells.", choices=("auto", "scan", "native", "torch", "reference"))
-    precision: str = _option("fp32", "Precision of products.", choices=("fp32", "bf16"))
-
     def __post_init__(self) -> None:
         for option in fields(self):
-            self._check_kind(option.name, getattr(self, option.name), option.metadata["choices"])
+            value, within = getattr(self, option.name), option.metadata["within"]
+            self._check_kind(option.name, value, option.metadata["choices"])
+            if within and value is not None:
+                self._check(option.name, BOUNDS[within](value), f"must be {within}")
         for name in ("valid", "test"):
             self._one_or_more(name)
-        for name in (
-            "hidden",
-            "layers",
-            "embedding",
-            "character_embedding",
-            "character_hidden",
-            "batch",
-            "batch_tokens",
-            "bptt",
-            "validations",
-            "minimum_count",
-            "beam",
-            "stack",
-            "channels",
-            "cache",
-        ):
-            self._check(name, getattr(self, name) >= 1, "must be at least 1")
-        self._check("seed", 0 <= self.seed < 2**63, "must be a whole number from 0 to 2⁶³ - 1")
-        for name in (
-            "warmup",
-            "clip",
-            "weight_decay",
-            "patience",
-            "alpha",
-            "rare_dropout",
-            "shift",
-            "gain",
-            "time_mask",
-            "probe_every",
-        ):
-            self._check(name, getattr(self, name) >= 0, "must be 0 or more")
-        for name in (*BUDGETS, "max_epochs", "lr"):
-            self._check(name, getattr(self, name) is None or getattr(self, name) > 0, "must be more than 0")
-        for name in ("dropout", "smoothing", "word_dropout", "averaging", "test_fraction"):
-            self._check(name, 0 <= getattr(self, name) < 1, "must be at least 0 and less than 1")
-        self._check("valid_fraction", 0 < self.valid_fraction < 1, "must lie between 0 and 1")
         self._check("test_fraction", self.test_fraction + self.valid_fraction < 1, "leaves nothing to train on")
-        self._check("frame_size", self.frame_size >= 8, "must be at least 8")
-        self._check("frequency_mask", 0 <= self.frequency_mask <= 1, "must be a part, from 0 to 1")
-        self._check("vocabulary", self.vocabulary is None or self.vocabulary >= 1, "must be at least 1")
         for name in ("valid", "test"):
             self._check(
                 name, "-" not in (getattr(self, name) or ()), "can't be standard input, which is for DATA: name a file"
@@ -382,6 +165,11 @@ def kind_of(name: str) -> tuple[type, bool]:
         part = [part for part in get_args(hint) if part is not NoneType][-1]
         return get_origin(part) or part, True
     return get_origin(hint) or hint, False
+
+
+def group_of(name: str) -> str:
+    """The group that an option belongs to."""
+    return next(group for group, own in GROUPS.items() if name in own.__annotations__)
 
 
 def option_names() -> tuple[str, ...]:

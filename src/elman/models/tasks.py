@@ -22,6 +22,7 @@ class TaskFacts:
     network    "module:class" of the network            trainer    "module:class" of the `TaskKind` that trains it
     example    a command that uses the model, with {run} for its folder
     reads_folders   whether a folder means more than the files in it
+    of         the task that this one is, of other data than text: `--task` may name that, and the data decides
     options    those of `TrainOptions` that not every task has, and this one has
     defaults   of options, where they differ from those of `TrainOptions`
     by_tokenizer   of options, where they differ from those for a kind of tokenizer: words are more than characters, and rarer
@@ -33,6 +34,7 @@ class TaskFacts:
     trainer: str
     example: str
     reads_folders: bool = False
+    of: str | None = None
     options: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     by_tokenizer: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -172,6 +174,7 @@ TASKS: dict[str, TaskFacts] = {
             trainer="elman.models.signal_task:SeriesKind",
             example="elman predict {run} new.ts",
             reads_folders=True,
+            of="classify",
             options=(
                 "label", "id", "time", "group", "missing", "test_fraction", "strict",
                 "bidirectional", "pooling", "frames", "stack", "differences", "batch_tokens", "smoothing",
@@ -196,6 +199,7 @@ TASKS: dict[str, TaskFacts] = {
             trainer="elman.models.signal_task:SoundKind",
             example="elman predict {run} new.wav",
             reads_folders=True,
+            of="classify",
             options=(
                 "path", "label", "start", "end", "group", "test_fraction", "strict", "rate", "mels", "window", "hop",
                 "bidirectional", "pooling", "frames", "stack", "differences", "batch_tokens", "smoothing",
@@ -224,6 +228,7 @@ TASKS: dict[str, TaskFacts] = {
             trainer="elman.models.signal_task:VideoKind",
             example="elman predict {run} new.mp4",
             reads_folders=True,
+            of="classify",
             options=(
                 "path", "label", "group", "test_fraction", "strict", "frame_size", "frame_rate", "colour",
                 "bidirectional", "pooling", "frames", "channels", "stack", "differences", "batch_tokens", "smoothing",
@@ -272,6 +277,7 @@ TASKS: dict[str, TaskFacts] = {
             trainer="elman.models.sound_tagging_task:SoundTaggingKind",
             example="elman predict {run} sound.wav",
             reads_folders=True,
+            of="tag",
             options=(
                 "path", "start", "end", "label", "group", "test_fraction", "strict", *_SOUND, "batch_tokens",
             ),

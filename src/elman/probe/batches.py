@@ -20,7 +20,9 @@ def mapped(batch: Any, change: Callable[[int, Tensor], Tensor]) -> Any:
         if isinstance(part, Tensor):
             return change(next(count), part)
         if is_dataclass(part) and not isinstance(part, type):
-            return replace(part, **{field.name: walk(getattr(part, field.name)) for field in fields(part) if field.init})
+            return replace(
+                part, **{field.name: walk(getattr(part, field.name)) for field in fields(part) if field.init}
+            )
         if isinstance(part, tuple) and hasattr(part, "_fields"):
             return type(part)(*map(walk, part))
         if isinstance(part, (list, tuple)):

@@ -28,7 +28,7 @@ from elman.models.folder import CONFIG, WEIGHTS, load_weights, model_of, read_co
 from elman.models.options import BUDGETS, TrainOptions, check_names, flag
 from elman.models.sources import recall, remember
 from elman.models.task import Task
-from elman.models.tasks import AUTO, TaskFacts, task_named
+from elman.models.tasks import AUTO, TASKS, TaskFacts, task_named
 from elman.training.checkpoint import Progress
 from elman.training.curves import draw_curves
 from elman.training.folder import make_folder, next_free, parts, refuse_existing, taken_in
@@ -170,12 +170,15 @@ def _open(sources: Sequence[Source] | None, out: Path | None, overwrite: bool, g
 
 def _choose(task: str, sources: Sequence[Source] | None, encoding: str) -> tuple[TaskFacts, list[str]]:
     """The task that was named, or that the data looks like, and then why."""
-    if task != AUTO:
-        return task_named(task), []
     if sources is None:
-        return task_named("lm"), []
+        return task_named("lm" if task == AUTO else task), []
+    if task != AUTO and not any(facts.of == task for facts in TASKS.values()):
+        return task_named(task), []
     name, why = recognise(sources, encoding)
-    return task_named(name), [f"task: {name}. {why}"]
+    facts = task_named(name)
+    if task in (AUTO, facts.of):
+        return facts, [f"task: {name}. {why}"]
+    return task_named(task), []
 
 
 def _reopen(folder: Path, given: dict[str, Any]) -> _Run:
