@@ -160,7 +160,7 @@ TASKS: dict[str, TaskFacts] = {
                 "normalisation": "nfc",
                 "hidden": 256,
                 "embedding": 256,
-                "dropout": 0.3,
+                "dropout": 0.15,
                 "tie": True,
                 "smoothing": 0.1,
                 "batch_tokens": 512,
