@@ -42,15 +42,16 @@ class _SequenceEstimator(BaseEstimator):
 
     _task: ClassVar[str]
 
-    def _options(self) -> TrainOptions:
-        """The options of training: parameters that were given, over the task's defaults."""
+    def _options(self, **settled: Any) -> TrainOptions:
+        """The options of training: what the data settled, over parameters that were given, over the task's defaults."""
         given = {name: value for name, value in self.get_params(deep=False).items() if value is not None}
         # Searches draw numbers of numpy's kinds.
         given = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
         seed = given.pop("random_state", None)
-        given["seed"] = seed if isinstance(seed, int) else int(check_random_state(seed).randint(2**31 - 1))
+        if "seed" not in settled:
+            given["seed"] = seed if isinstance(seed, int) else int(check_random_state(seed).randint(2**31 - 1))
         del given["verbose"]
-        options = TrainOptions(**task_named(self._task).filled(given))
+        options = TrainOptions(**task_named(self._task).filled({**given, **settled}))
         # What a clock decides isn't the same twice.
         return options if any(name in given for name in BUDGETS) else options.changed(epochs=options.max_epochs)
 
@@ -58,6 +59,8 @@ class _SequenceEstimator(BaseEstimator):
         """A network trained on the items, of which a seeded part decides which weights are kept; and its updates."""
         options, kind = self._options(), task_named(self._task).kind
         parts = kind.split(items, options)
+        if hasattr(kind, "settle"):
+            options = self._options(seed=options.seed, **kind.settle(parts, options))
         # The first says what was read.
         for note in parts.notes[1:]:
             warnings.warn(note, stacklevel=3)
@@ -117,6 +120,7 @@ class SequenceClassifier(ClassifierMixin, _SequenceEstimator):
         averaging: float | None = None,
         smoothing: float | None = None,
         word_dropout: float | None = None,
+        rare_dropout: float | None = None,
         valid_fraction: float | None = None,
         patience: int | None = None,
         device: str = "cpu",
@@ -147,6 +151,7 @@ class SequenceClassifier(ClassifierMixin, _SequenceEstimator):
         self.averaging = averaging
         self.smoothing = smoothing
         self.word_dropout = word_dropout
+        self.rare_dropout = rare_dropout
         self.valid_fraction = valid_fraction
         self.patience = patience
         self.device = device

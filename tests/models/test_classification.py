@@ -120,6 +120,9 @@ SMALL: dict[str, Any] = {
     "epochs": 100,
     "lr": 0.02,
     "dropout": 0.1,
+    "pooling": "max",
+    # All tokens of so little text are rare.
+    "rare_dropout": 0.0,
     "validations": 4,
     "device": "cpu",
 }

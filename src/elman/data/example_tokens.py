@@ -49,7 +49,7 @@ def fit_examples(
     if normalisation not in NORMALISATIONS:
         raise OptionError(f"normalisation={normalisation!r} is not known: choose from {', '.join(NORMALISATIONS)}.")
     if kind == "auto":
-        kind = _suited(texts)
+        kind = suited(texts)
     steps = [_NORMALISERS[normalisation]()] if normalisation != "none" else []
     normaliser = normalizers.Sequence([*steps, *([normalizers.Lowercase()] if lowercase else [])])
     if kind in ("byte", "bpe"):
@@ -75,7 +75,7 @@ def fit_examples(
     return fitted
 
 
-def _suited(texts: Sequence[str]) -> str:
-    """Texts that are hardly more than a word each have to be spelt."""
+def suited(texts: Sequence[str]) -> str:
+    """The tokenizer for these texts: what is hardly more than a word each has to be spelt."""
     words = sum(len(text.split()) for text in texts)
     return "char" if words <= _FEW_WORDS * len(texts) else "word"

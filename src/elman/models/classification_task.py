@@ -4,15 +4,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from elman.data.bad_rows import BadRows
 from elman.data.classes import read_examples
-from elman.data.example_tokens import fit_examples
+from elman.data.example_tokens import fit_examples, suited
 from elman.data.examples import Example, Reading
 from elman.data.text import Source
+from elman.data.tokenizer import UNKNOWN_ID
 from elman.errors import DataError
 from elman.models.classification import ClassificationConfig, ClassificationModel
 from elman.models.classifier_task import ClassifierTask
+from elman.models.forgetting import Forgetting
 from elman.models.options import TrainOptions
 from elman.models.parts import Parts, most_frequent, read_parts
 
@@ -34,6 +37,10 @@ class ClassificationKind:
     def split(self, examples: Sequence[Example], options: TrainOptions) -> Parts[Example]:
         """The parts of examples that are in memory. Raises `DataError` if none can be held out."""
         return _parts([], options, lambda *_: Reading(list(examples), "examples in memory"))
+
+    def settle(self, data: Parts[Example], options: TrainOptions) -> dict[str, Any]:
+        """Whether texts are read by words or characters, where that is left to them."""
+        return {"tokenizer": suited([example.text for example in data.train])} if options.tokenizer == "auto" else {}
 
     def fit(self, data: Parts[Example], options: TrainOptions) -> ClassificationModel:
         tokenizer = fit_examples(
@@ -72,6 +79,14 @@ def _parts(sources: Sequence[Source], options: TrainOptions, read: Callable[...,
 
 class ClassificationTask(ClassifierTask):
     """Each epoch reads every text once."""
+
+    def __init__(self, data: Parts[Example], network: ClassificationModel, options: TrainOptions) -> None:
+        super().__init__(data, network, options)
+        self._forget = Forgetting(self._sequences, network.config.vocabulary, options.rare_dropout, UNKNOWN_ID)
+
+    def loss(self, batch: tuple[Tensor, Tensor, Tensor], state: Any) -> tuple[Tensor, Any]:
+        tokens_TB, lengths_B, labels_B = batch
+        return super().loss((self._forget(tokens_TB), lengths_B, labels_B), state)
 
     def _shown(self, example: Example) -> str:
         return repr(example.text if len(example.text) <= 60 else example.text[:59] + "…")

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from elman.data.text import Source
 from elman.models.options import TrainOptions
+from elman.models.tasks import TaskFacts
 
 Scores = dict[str, float]
 
@@ -103,7 +104,11 @@ class Model(Protocol):
 
 @runtime_checkable
 class TaskKind(Protocol):
-    """How a task begins: from data to a network and what trains it. Each step but `task` leaves nothing behind."""
+    """How a task begins: from data to a network and what trains it. Each step but `task` leaves nothing behind.
+
+    One that has options which may be left to the data ("auto") has a method `settle(data, options)` besides, which gives what
+    they come to.
+    """
 
     def read(self, sources: Sequence[Source] | None, options: TrainOptions) -> Any:
         """The training, validation and test parts. Raises `DataError` for what can't be used."""
@@ -113,3 +118,11 @@ class TaskKind(Protocol):
 
     def task(self, data: Any, network: Any, options: TrainOptions) -> Task:
         """What can be trained; `network` may come from `fit` or from the folder of a run that goes on."""
+
+
+def settled(facts: TaskFacts, kind: TaskKind, data: Any, given: dict[str, Any]) -> TrainOptions:
+    """The options of a run, once its data has been read: what was left to the data is settled, and defaults follow from it."""
+    options = TrainOptions(**facts.filled(given))
+    if not hasattr(kind, "settle"):
+        return options
+    return TrainOptions(**facts.filled({**given, **kind.settle(data, options)}))

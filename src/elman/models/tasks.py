@@ -103,6 +103,7 @@ TASKS: dict[str, TaskFacts] = {
             options=(
                 "text", "label", "test_fraction", "strict", "normalisation", "lowercase", "minimum_count",
                 "tokenizer", "bidirectional", "pooling", "batch_tokens", "smoothing", "word_dropout",
+                "rare_dropout",
             ),
             defaults={
                 "tokenizer": "auto",
@@ -110,12 +111,17 @@ TASKS: dict[str, TaskFacts] = {
                 "hidden": 192,
                 "embedding": 300,
                 "dropout": 0.5,
-                "word_dropout": 0.1,
+                "rare_dropout": 1.0,
                 "smoothing": 0.1,
                 "averaging": 0.99,
                 "batch_tokens": 512,
                 "max_epochs": 15,
                 "patience": 0,
+            },
+            by_tokenizer={
+                "char": {
+                    "hidden": 128, "embedding": 64, "dropout": 0.3, "pooling": "last", "smoothing": 0.0, "lr": 5e-3,
+                },
             },
         ),
         TaskFacts(

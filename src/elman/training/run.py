@@ -27,7 +27,7 @@ from elman.models.device import find_device
 from elman.models.folder import CONFIG, WEIGHTS, load_weights, model_of, read_config, save_description, save_weights
 from elman.models.options import BUDGETS, TrainOptions, check_names, flag
 from elman.models.sources import recall, remember
-from elman.models.task import Task
+from elman.models.task import Task, settled
 from elman.models.tasks import AUTO, TASKS, TaskFacts, task_named
 from elman.training.checkpoint import Progress
 from elman.training.curves import draw_curves
@@ -153,6 +153,7 @@ def _open(sources: Sequence[Source] | None, out: Path | None, overwrite: bool, g
     options = TrainOptions(**facts.filled(given))
     kind = facts.kind
     data = kind.read(sources, options)
+    options = settled(facts, kind, data, given)
     device = find_device(options.device)
     task = kind.task(data, kind.fit(data, options).to(device), options)
 
