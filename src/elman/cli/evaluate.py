@@ -56,8 +56,14 @@ def evaluate(
     network = load(model, engine, find_device(device))
     bad = BadRows(strict)
     given = {
-        **{"text": text, "label": label, "source": source, "target": target},
-        **{"path": path, "start": start, "end": end, "strict": strict or None},
+        "text": text,
+        "label": label,
+        "source": source,
+        "target": target,
+        "path": path,
+        "start": start,
+        "end": end,
+        "strict": strict or None,
     }
     own = TASKS[network.task].options
     columns: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
