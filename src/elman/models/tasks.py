@@ -193,7 +193,7 @@ TASKS: dict[str, TaskFacts] = {
             options=(
                 "path", "start", "end", "label", "group", "test_fraction", "strict", *_SOUND, "batch_tokens",
             ),
-            defaults={**_SOUND_DEFAULTS},
+            defaults={**_SOUND_DEFAULTS, "stack": 2, "time_mask": 0.0, "batch_tokens": 1024},
         ),
     )
 }  # fmt: skip
