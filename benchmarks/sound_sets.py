@@ -33,19 +33,22 @@ def joined_digits(data: Path, work: Path, seed: int) -> list[str]:
 
 
 def noisy_digits(data: Path, work: Path, seed: int) -> list[str]:
-    """Some ten seconds of digits with gaps of 0.3 to 1.5 s, in white noise than which speech is 10 dB louder; speech or not."""
+    """Some ten seconds of digits with gaps of 0.3 to 1.5 s, in white noise than which speech is 10 dB louder; speech or not.
+
+    Speech is from the first to the last moment of a recording that is not silence: see `_trimmed`.
+    """
     for part, recordings in _parts(data, seed).items():
         generator = np.random.default_rng((seed, len(part)))
         rows = []
         for number, digits in enumerate(_strings(recordings, 1, 6, 10, generator)):
             pieces, at, times = [_pause(0.3, 1.5, generator)], 0, []
-            for _, samples_N in digits:
+            spoken = [_trimmed(samples_N) for _, samples_N in digits]
+            for samples_N in spoken:
                 at += len(pieces[-1])
                 times.append((at / RATE, (at + len(samples_N)) / RATE))
                 at += len(samples_N)
                 pieces += [samples_N, _pause(0.3, 1.5, generator)]
-            speech_N = np.concatenate([samples_N for _, samples_N in digits])
-            noise = float(np.sqrt(np.mean(speech_N**2) / 10))
+            noise = float(np.sqrt(np.mean(np.concatenate(spoken) ** 2) / 10))
             path = _write(work / part / f"{number}.wav", np.concatenate(pieces), generator, noise)
             rows += [[f"{part}/{path.name}", f"{start:.4f}", f"{end:.4f}", "speech"] for start, end in times]
         _table(work / f"{part}.csv", ["path", "start", "end", "label"], rows)
@@ -82,6 +85,16 @@ def _strings(
         size = int(generator.integers(fewest, most + 1))
         yield [recordings[place] for place in order[at : at + size]]
         at += size
+
+
+def _trimmed(samples_N: np.ndarray) -> np.ndarray:
+    """A recording without its ends that are fainter than its loudest 10 ms by more than 25 dB: what a threshold on the clean
+    recording calls silence, and nobody hears in noise.
+    """
+    size = RATE // 100
+    power = np.mean(samples_N[: len(samples_N) // size * size].reshape(-1, size) ** 2, axis=1)
+    loud = np.flatnonzero(power > power.max() * 10**-2.5)
+    return samples_N[loud[0] * size : (loud[-1] + 1) * size]
 
 
 def _pause(shortest: float, longest: float, generator: np.random.Generator) -> np.ndarray:

@@ -31,6 +31,7 @@ def ctc_nats(
 ) -> Float[Tensor, "B"]:
     """-ln P of each text; the units of all texts stand one after another. Infinite for a text that needs more steps."""
     log_probs_TBV = logits_TBV.float().log_softmax(-1)
+    targets_N, target_lengths_B = (numbers.to(logits_TBV.device) for numbers in (targets_N, target_lengths_B))
     return torch_ctc_loss(log_probs_TBV, targets_N, lengths_B, target_lengths_B, blank=BLANK, reduction="none")
 
 

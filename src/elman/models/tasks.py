@@ -272,8 +272,12 @@ TASKS: dict[str, TaskFacts] = {
                 "tokenizer": "auto",
                 "normalisation": "nfc",
                 "stack": 3,
+                "cell": "gru",
+                "hidden": 128,
                 "layers": 2,
+                "bidirectional": True,
                 "beam": 1,
+                "batch_tokens": 1024,
             },
         ),
         TaskFacts(
@@ -287,7 +291,7 @@ TASKS: dict[str, TaskFacts] = {
             options=(
                 "path", "start", "end", "label", "group", "test_fraction", "strict", *_SOUND, "batch_tokens",
             ),
-            defaults={**_SOUND_DEFAULTS},
+            defaults={**_SOUND_DEFAULTS, "stack": 2, "time_mask": 0.0, "batch_tokens": 1024},
         ),
     )
 }  # fmt: skip
