@@ -22,10 +22,10 @@ _FIRST = 200
 def recognise(sources: Sequence[Source], encoding: str = "utf-8") -> tuple[str, str]:
     """The task that the data looks made for, as `--task` calls it, and the reason, a sentence for the user.
 
-    Series with classes, and video → see `signals_task`. Sound, and tables of sound files → see `sounds_task`. CoNLL-U, CoNLL columns, JSON lines of words → tag. A table with texts
-    and labels → classify; one with two texts → translate. A folder of folders of texts → classify. Two text files with equally
-    many lines → translate. All else is text → lm; standard input too, which can't be looked at ahead. Raises `DataError` for
-    what can't be read.
+    Series with classes, and video → see `signals_task`. Sound, and tables of sound files → see `sounds_task`. CoNLL-U,
+    CoNLL columns, JSON lines of words → tag. A table with texts and labels → classify; one with two texts → translate. A
+    folder of folders of texts → classify. Two text files with equally many lines → translate. All else is text → lm;
+    standard input too, which can't be looked at ahead. Raises `DataError` for what can't be read.
     """
     if any(not isinstance(source, Document) and str(source) == STANDARD_INPUT for source in sources):
         return "lm", "Standard input is taken as text to go on with: name another --task if it is something else."
