@@ -23,7 +23,7 @@ def series(folder: Path) -> Path:
     """A wave of one of two speeds each; a table with a row a step."""
     folder.mkdir(parents=True)
     rows = [
-        f"{number},{step},{np.sin(step * (1 + number % 2)):.4f},{step % 3},{'fast' if number % 2 else 'slow'},{number // 4}\n"
+        f"{number},{step},{np.sin(step * (1 + number % 2)):.4f},{step % 3},{'fast' if number % 2 else 'slow'},p{number // 4}\n"
         for number in range(24)
         for step in range(6 + number % 3)
     ]

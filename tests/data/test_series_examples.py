@@ -164,6 +164,8 @@ def test_new_data_needs_no_labels(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", LONG.replace(",class", "").replace(",up", "").replace(",down", ""))
     items = read(path, labelled=False, id="series", time="time", label="class", values=["y", "x"]).items
     assert [item.values_TD.tolist() for item in items] == [[[2, 1], [4, 3]], [[6, 5], [8, 7]]]
+    with pytest.raises(DataError, match="has no column 'z', which is among the features that were learnt"):
+        read(path, labelled=False, values=["y", "z"])
 
 
 def test_missing_values_are_filled_as_said() -> None:
