@@ -63,10 +63,6 @@ def test_a_folder_of_folders_is_classes(tmp_path: Path) -> None:
     assert "a folder of 2 folders" in why
 
 
-def test_a_folder_of_folders_of_sounds_is_not_taken_for_texts(tmp_path: Path) -> None:
-    assert recognise([folder(tmp_path, "0/1.wav", "1/1.wav", text="RIFF\0\0")])[0] == "lm"
-
-
 def test_a_folder_of_texts_stays_text_but_the_other_way_is_told(tmp_path: Path) -> None:
     task, why = recognise([folder(tmp_path, "Arabic.txt", "Chinese.txt", "Turkish.txt")])
     assert task == "lm"
@@ -99,3 +95,31 @@ def test_standard_input_is_not_looked_at() -> None:
 def test_what_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere does not exist"):
         recognise([tmp_path / "nowhere"])
+
+
+@pytest.mark.parametrize(
+    ("table", "task"),
+    [
+        ("path,text\na.wav,one two\nb.wav,three\n", "transcribe"),
+        ("audio,sentence,age,gender\na.flac,one two,7,f\nb.flac,three,9,m\n", "transcribe"),
+        ("a.wav,one two three\nb.wav,four\nc.wav,five six\n", "transcribe"),
+        ("filename\tonset\toffset\tevent_label\na.wav\t0.1\t0.5\tdog\na.wav\t0.7\t0.9\tcat\n", "tag-sound"),
+        ("path,start,end,label\na.ogg,0,1,x\n", "tag-sound"),
+        ("path,label\na.wav,yes\nb.wav,no\nc.wav,yes\n", "classify-sound"),
+        ("path,start,end,text\na.wav,0,1,one two\n", "transcribe"),
+        ("text,label\na.wav is a file,x\nanother text,y\nand so on,x\nthe last,y\n", "classify"),
+    ],
+)
+def test_tables_of_sound_files_are_told_by_their_columns(table: str, task: str) -> None:
+    found, why = recognise([Document("t.csv" if "\t" not in table else "t.tsv", table)])
+    assert found == task
+    assert "t." in why
+
+
+def test_a_folder_of_folders_of_sounds_is_told(tmp_path: Path) -> None:
+    for name in ("x/a.wav", "y/b.wav"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"RIFF")
+    task, why = recognise([tmp_path])
+    assert task == "classify-sound"
+    assert "2 folders of sounds" in why

@@ -256,8 +256,12 @@ TASKS: dict[str, TaskFacts] = {
                 "tokenizer": "auto",
                 "normalisation": "nfc",
                 "stack": 3,
+                "cell": "gru",
+                "hidden": 128,
                 "layers": 2,
+                "bidirectional": True,
                 "beam": 1,
+                "batch_tokens": 1024,
             },
         ),
         TaskFacts(
