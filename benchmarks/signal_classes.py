@@ -1,6 +1,6 @@
-"""Sets of series, sound and video with classes, for `benchmarks/signals.py`: how each is prepared, and what it must reach.
+"""Sets of series, sound and video with classes, for `benchmarks/signals.py`.
 
-`prepare(data_folder, work_folder, seed)` of a set gives the arguments of `elman train`: files as they are, where that can be.
+Each function `prepare(data, work, seed)` gives the arguments of `elman train`: files as they are, where that can be.
 """
 
 import gzip
@@ -9,24 +9,24 @@ from pathlib import Path
 import numpy as np
 
 
-def prepare_fsdd(data_folder: Path, work_folder: Path, seed: int) -> list[str]:  # noqa: ARG001
+def digits(data: Path, work: Path, seed: int) -> list[str]:  # noqa: ARG001
     """Spoken digits: a folder a digit, the parts as they are."""
-    folder = data_folder / "fsdd"
+    folder = data / "fsdd"
     return [str(folder / "train"), "--test", str(folder / "test"), "--task", "classify-sound"]
 
 
-def prepare_actions_video(data_folder: Path, work_folder: Path, seed: int) -> list[str]:  # noqa: ARG001
+def actions(data: Path, work: Path, seed: int) -> list[str]:  # noqa: ARG001
     """27 actions of stick figures: a folder an action; other people in the test part than in the training part."""
-    folder = data_folder / "actions_video"
+    folder = data / "actions_video"
     return [str(folder / "train"), "--test", str(folder / "test"), "--task", "classify-video"]
 
 
-def prepare_mnist(data_folder: Path, work_folder: Path, seed: int) -> list[str]:  # noqa: ARG001
+def rows_of_digits(data: Path, work: Path, seed: int) -> list[str]:  # noqa: ARG001
     """Digits as 28 rows of 28 pixels: IDX files made into `.npz`, once."""
-    folder = data_folder / "mnist"
+    folder = data / "mnist"
     paths = []
     for part, name in (("train", "train"), ("test", "t10k")):
-        path = work_folder / f"mnist-{part}.npz"
+        path = work / f"mnist-{part}.npz"
         if not path.exists():
             images = read_idx(folder / f"{name}-images-idx3-ubyte.gz")
             np.savez(path, X=images, y=read_idx(folder / f"{name}-labels-idx1-ubyte.gz"))
