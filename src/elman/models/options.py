@@ -214,20 +214,8 @@ class TrainOptions:
         for name in ("valid", "test"):
             self._one_or_more(name)
         for name in (
-            "hidden",
-            "layers",
-            "embedding",
-            "character_embedding",
-            "character_hidden",
-            "batch",
-            "batch_tokens",
-            "bptt",
-            "validations",
-            "minimum_count",
-            "beam",
-            "stack",
-            "channels",
-            "cache",
+            *("hidden", "layers", "embedding", "character_embedding", "character_hidden", "batch", "batch_tokens"),
+            *("bptt", "validations", "minimum_count", "beam", "stack", "channels", "cache"),
         ):
             self._check(name, getattr(self, name) >= 1, "must be at least 1")
         self._check("seed", 0 <= self.seed < 2**63, "must be a whole number from 0 to 2⁶³ - 1")
