@@ -13,7 +13,7 @@ from elman.data.missing import fill_missing
 from elman.data.series_examples import read_series
 from elman.errors import DataError
 
-HEADER = "# made by hand\n@problemName Tiny\n@timeStamps false\n@univariate false\n@dimensions 2\n@classLabel true up down\n@data\n"
+HEADER = "# a comment\n@problemName Tiny\n@timeStamps false\n@dimensions 2\n@classLabel true up down\n@data\n"
 GOOD = HEADER + "1,2,3:4,5,6:up\n7,8:9,10:down\n"
 LONG = "series,time,x,y,class\na,0,1,2,up\nb,0,5,6,down\na,1,3,4,up\nb,2,7,8,down\n"
 
@@ -34,7 +34,7 @@ def test_a_ts_file_has_a_series_a_line_of_any_length(tmp_path: Path) -> None:
     assert first.values_TD.tolist() == [[1, 4], [2, 5], [3, 6]]
     assert second.values_TD.tolist() == [[7, 9], [8, 10]]
     assert [item.label for item in reading.items] == ["up", "down"]
-    assert second.where.endswith("a.ts, line 9")
+    assert second.where.endswith("a.ts, line 8")
     assert "2 dimensions" in reading.understood
 
 
@@ -48,11 +48,11 @@ def test_a_univariate_ts_file_needs_no_dimensions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("1,2:up", "line 8: it has 1 dimensions between colons, where 2 were told of"),
-        ("1,x:2,3:up", "line 8: 'x' in dimension 1 is no number"),
-        ("1,2:3:up", "line 8: its dimensions have 1 and 2 values"),
-        ("1,2:3,4:left", r"line 8: its class 'left' is not among those of the header \(up, down\)"),
-        (":: up", "line 8: it has 2 dimensions|line 8: it has no steps"),
+        ("1,2:up", "line 7: it has 1 dimensions between colons, where 2 were told of"),
+        ("1,x:2,3:up", "line 7: 'x' in dimension 1 is no number"),
+        ("1,2:3:up", "line 7: its dimensions have 1 and 2 values"),
+        ("1,2:3,4:left", r"line 7: its class 'left' is not among those of the header \(up, down\)"),
+        (":: up", "line 7: it has 2 dimensions|line 7: it has no steps"),
     ],
 )
 def test_a_bad_line_of_a_ts_file_is_skipped_counted_and_named(tmp_path: Path, line: str, says: str) -> None:
@@ -131,9 +131,9 @@ def test_columns_are_those_that_are_named(tmp_path: Path) -> None:
     options = {"id": "who", "time": "when", "label": "kind", "group": "what"}
     reading = read(write(tmp_path / "a.csv", text), **options)
     assert [(item.label, item.group, len(item)) for item in reading.items] == [("x", "p", 2), ("z", "q", 1)]
-    with pytest.raises(DataError, match="has no column 'whom'.*--id"):
+    with pytest.raises(DataError, match=r"has no column 'whom'.*--id"):
         read(tmp_path / "a.csv", **{**options, "id": "whom"})
-    with pytest.raises(DataError, match="none of them is known to tell series apart.*--id"):
+    with pytest.raises(DataError, match=r"none of them is known to tell series apart.*--id"):
         read(tmp_path / "a.csv")
 
 
@@ -164,6 +164,8 @@ def test_new_data_needs_no_labels(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", LONG.replace(",class", "").replace(",up", "").replace(",down", ""))
     items = read(path, labelled=False, id="series", time="time", label="class", values=["y", "x"]).items
     assert [item.values_TD.tolist() for item in items] == [[[2, 1], [4, 3]], [[6, 5], [8, 7]]]
+    with pytest.raises(DataError, match="has no column 'z', which is among the features that were learnt"):
+        read(path, labelled=False, values=["y", "z"])
 
 
 def test_missing_values_are_filled_as_said() -> None:
@@ -180,7 +182,7 @@ def test_missing_values_are_filled_as_said() -> None:
 
 def test_a_missing_value_in_a_file_stops_unless_it_is_said_what_to_do(tmp_path: Path) -> None:
     path = write(tmp_path / "a.ts", GOOD.replace("7,8:", "7,?:"))
-    with pytest.raises(DataError, match=r"line 9: a value is missing .*--missing"):
+    with pytest.raises(DataError, match=r"line 8: a value is missing .*--missing"):
         read(path, BadRows())
     assert read(path, missing="carry").items[1].values_TD.tolist() == [[7, 9], [7, 10]]
 
@@ -188,5 +190,5 @@ def test_a_missing_value_in_a_file_stops_unless_it_is_said_what_to_do(tmp_path: 
 def test_series_of_other_features_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "a.ts", GOOD)
     write(tmp_path / "b.ts", "@univariate true\n@classLabel true up down\n@data\n1,2:up\n")
-    with pytest.raises(DataError, match=r"b\.ts, line 4 has 1 features, but .*a\.ts, line 8 has 2"):
+    with pytest.raises(DataError, match=r"b\.ts, line 4 has 1 features, but .*a\.ts, line 7 has 2"):
         read_series([tmp_path], bad=BadRows())

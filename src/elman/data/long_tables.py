@@ -110,7 +110,12 @@ def long_columns(table: Table, sample: Sequence[Row], columns: Columns) -> dict[
         )
     others = [column for column in table.columns if column not in taken.values()]
     if columns.values:
-        features = tuple(named_column(table, name, "values") for name in columns.values)
+        features = tuple(columns.values)
+        if lacking := [name for name in features if name not in table.columns]:
+            raise DataError(
+                f"{table.name} has no column {lacking[0]!r}, which is among the features that were learnt "
+                f"({', '.join(features)}): give a table with all of them."
+            )
     else:
         features = tuple(column for column in others if _holds_numbers(column, sample))
     if not features:

@@ -10,6 +10,7 @@ from elman.data.delimited import LABEL_NAMES
 from elman.data.labelled_series import Columns
 from elman.data.lines import read_lines
 from elman.data.long_tables import ID_NAMES, TIME_NAMES, long_columns
+from elman.data.sound import is_sound
 from elman.data.table import SAMPLE, Table, read_table, table_format
 from elman.data.text import STANDARD_INPUT, Document, Source, find_files, name_of
 from elman.data.video import is_video
@@ -43,7 +44,7 @@ def signals_task(sources: Sequence[Source], encoding: str) -> tuple[str, str] | 
         return "classify-series", f"{name} is a file of the time series archives."
     if not isinstance(first, Document) and is_video(name):
         return "classify-video", f"{name} is video."
-    if table_format(first, encoding) is None:
+    if is_sound(name) or table_format(first, encoding) is None:
         return None
     table = read_table(first, encoding=encoding, bad=BadRows())
     sample = list(itertools.islice(table.rows, SAMPLE))
