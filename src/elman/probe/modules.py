@@ -171,7 +171,7 @@ def _twin(layer: nn.RNNBase) -> RecurrentLayers:
         own = {"nonlinearity": layer.mode.removeprefix("RNN_").lower()}
     twin: RecurrentLayers = kinds[layer.mode](
         layer.input_size, layer.hidden_size, num_layers=layer.num_layers, bias=layer.bias, batch_first=layer.batch_first,
-        bidirectional=layer.bidirectional, engine="reference", **own,
+        bidirectional=layer.bidirectional, **own,
     )  # fmt: skip
     for name, parameter in layer.named_parameters():
         setattr(twin, name, parameter)
