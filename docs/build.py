@@ -122,6 +122,8 @@ REFERENCE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("elman.models.scoring", ("Scores",)),
     ("elman.models.folder", ("load",)),
     ("elman.training.run", ("train", "TrainResult")),
+    ("elman.probe.measure", ("probe",)),
+    ("elman.probe.result", ("ProbeResult",)),
     ("elman.sklearn", ("SequenceClassifier", "SequenceTagger")),
     ("elman.data.text", ("read_documents",)),
     ("elman.data.tokenizer", ()),
