@@ -88,6 +88,11 @@ def _status(name: str) -> int:
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
+def _write(rows: list[dict[str, Any]]) -> None:
+    result = {"machine": machine(), "batch": BATCH, "steps": STEPS, "most": [MOST_TIME, MOST_MEMORY], "rows": rows}
+    (RESULTS / "probe.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     torch.set_num_threads(1)
     rows = []
@@ -96,19 +101,18 @@ def main() -> None:
     )
     for cell in CELLS:
         for hidden in HIDDEN:
-            seconds = in_turns(actions(make_task(cell, hidden)), rounds=5)
+            seconds = in_turns(actions(make_task(cell, hidden)), rounds=3)
             bytes_each = {name: memory(cell, hidden, name) for name in ("update", "look")}
             row = {"cell": cell, "hidden": hidden, "seconds": seconds, "bytes": bytes_each}
             row["time_ratio"] = seconds["look"] / seconds["update"]
             row["memory_ratio"] = bytes_each["look"] / max(bytes_each["update"], 1)
             rows.append(row)
+            _write(rows)
             print(
                 f"{cell:<8} {hidden:>6} {1e3 * seconds['update']:>10.1f} {1e3 * seconds['look']:>9.1f} "
                 f"{row['time_ratio']:>6.2f} {bytes_each['update'] / 1e6:>10.1f} {bytes_each['look'] / 1e6:>8.1f} "
                 f"{row['memory_ratio']:>6.2f}"
             )
-    result = {"machine": machine(), "batch": BATCH, "steps": STEPS, "most": [MOST_TIME, MOST_MEMORY], "rows": rows}
-    Path(RESULTS / "probe.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
