@@ -27,7 +27,7 @@ from elman.probe.subject import ROWS, Sizes
 from elman.probe.tap import undisturbed
 from elman.probe.task_subject import TaskSubject
 
-CELLS = ("elman", "lstm", "gru")
+CELLS = ("lstm", "elman", "gru")
 HIDDEN = (64, 448)
 BATCH, STEPS = 32, 64
 MOST_TIME, MOST_MEMORY = 3.0, 2.0

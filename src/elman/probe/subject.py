@@ -61,7 +61,7 @@ class Subject(Protocol):
 
 
 # With lags of twice a window of training, so many cost less than three updates: see `benchmarks/probe.py`.
-ROWS = 24
+ROWS = 16
 
 
 @dataclass
