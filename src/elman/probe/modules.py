@@ -74,7 +74,7 @@ class ModuleSubject:
             found: dict[str, RecurrentLayers] = dict(find_stacks(self.network))
             for name, part in _torch_layers(self.network):
                 twin = found[name or "layers"] = _twin(part)
-                part.forward = twin.forward  # type: ignore[method-assign]
+                part.forward = twin.forward
                 undo.callback(delattr, part, "forward")
             yield found
 
@@ -171,7 +171,7 @@ def _twin(layer: nn.RNNBase) -> RecurrentLayers:
         own = {"nonlinearity": layer.mode.removeprefix("RNN_").lower()}
     twin: RecurrentLayers = kinds[layer.mode](
         layer.input_size, layer.hidden_size, num_layers=layer.num_layers, bias=layer.bias, batch_first=layer.batch_first,
-        bidirectional=layer.bidirectional, engine="reference", **own,
+        bidirectional=layer.bidirectional, **own,
     )  # fmt: skip
     for name, parameter in layer.named_parameters():
         setattr(twin, name, parameter)
