@@ -6,6 +6,7 @@ The run's folder holds the model (see `elman.models.folder`; its weights are the
     metrics.jsonl            what was measured, a line each; events.out.* the same for TensorBoard
     curves.png               losses over time
     input-1.txt …            texts that came from no file: standard input, documents made in Python
+    lint.json                what the linter found (see `elman.probe.lint`)
     …                        pictures that the task draws
 """
 
@@ -28,6 +29,7 @@ from elman.models.options import BUDGETS, TrainOptions, check_names, flag
 from elman.models.sources import recall, remember
 from elman.models.task import Task
 from elman.models.tasks import AUTO, TaskFacts, task_named
+from elman.probe.lint import Finding, Lint, WatchedParts, lint_end, lint_start
 from elman.training.checkpoint import Progress
 from elman.training.curves import draw_curves
 from elman.training.folder import make_folder, next_free, parts, refuse_existing, taken_in
@@ -123,12 +125,13 @@ def train(
 
 @dataclass(frozen=True)
 class _Run:
-    """A run that can start, or go on. `notes` is what a person should know of its data."""
+    """A run that can start, or go on. `notes` is what a person should know of its data, `lint` what is wrong with it."""
 
     folder: Path
     options: TrainOptions
     task: Task
     notes: list[str]
+    lint: Lint
 
 
 def _open(sources: Sequence[Source] | None, out: Path | None, overwrite: bool, given: dict[str, Any]) -> _Run:
@@ -146,7 +149,9 @@ def _open(sources: Sequence[Source] | None, out: Path | None, overwrite: bool, g
     kind = facts.kind
     data = kind.read(sources, options)
     device = find_device(options.device)
-    task = kind.task(data, kind.fit(data, options).to(device), options)
+    watched, lint = WatchedParts(data), Lint()
+    task = kind.task(data, kind.fit(watched.parts, options).to(device), options)
+    lint.check("scale-from-test", watched.finding)
 
     def describe(folder: Path) -> None:
         record = {
@@ -157,7 +162,7 @@ def _open(sources: Sequence[Source] | None, out: Path | None, overwrite: bool, g
         save_description(folder, task.network, record)
 
     folder = make_folder(next_free(Path("runs"), facts.name) if out is None else out, describe)
-    return _Run(folder, options, task, why)
+    return _Run(folder, options, task, why, lint)
 
 
 def _choose(task: str, sources: Sequence[Source] | None, encoding: str) -> tuple[TaskFacts, list[str]]:
@@ -200,7 +205,7 @@ def _reopen(folder: Path, given: dict[str, Any]) -> _Run:
             "put the data back, or start a new run."
         )
     save_description(folder, network, {**record, "options": options.of_task()})
-    return _Run(folder, options, task, [])
+    return _Run(folder, options, task, [], Lint.read(folder))
 
 
 def _fit(run: _Run, display: Display, longer: bool) -> TrainResult:
@@ -214,6 +219,11 @@ def _fit(run: _Run, display: Display, longer: bool) -> TrainResult:
     trainer = Trainer(task, run.options, folder, lambda: save_weights(folder, model), [display])
     if trainer.resume(longer):
         display.note(f"going on from step {trainer.progress.step}")
+    else:
+        lint_start(task, run.lint)
+        run.lint.save(folder)
+    for finding in run.lint.findings:
+        display.note(finding.note)
     with closing(MetricsLog(folder, trainer.progress.step)) as metrics:
         trainer.observers.append(metrics)
         if importlib.util.find_spec("tensorboard"):
@@ -231,8 +241,8 @@ def _fit(run: _Run, display: Display, longer: bool) -> TrainResult:
         task.draw(folder)
     else:
         display.note("note: no pictures were drawn: pip install 'elman[figures]' for them.")
-    for note in _beaten(result):
-        display.note(note)
+    for finding in _lint_result(run, result):
+        display.note(finding.note)
     return result
 
 
@@ -258,17 +268,12 @@ def _score(run: _Run, progress: Progress) -> TrainResult:
     return result
 
 
-def _beaten(result: TrainResult) -> list[str]:
-    """A warning for each part on which the network is no better than the trivial baseline, by the first of its scores."""
-    warnings = []
-    for part, scores in (("validation", result.scores), ("test", result.test_scores or {})):
-        name = next((name for name in scores if f"baseline_{name}" in scores), None)
-        if name is not None and scores[name] <= scores[f"baseline_{name}"]:
-            warnings.append(
-                f"warning: on the {part} part the network's {name} {scores[name]:.4f} is no better than the trivial "
-                f"baseline's, {scores[f'baseline_{name}']:.4f}: give it more data, or more time."
-            )
-    return warnings
+def _lint_result(run: _Run, result: TrainResult) -> list[Finding]:
+    """What the linter finds when a run has ended."""
+    scores = {"validation": result.scores, "test": result.test_scores or {}}
+    found = lint_end(run.task, scores, run.lint)
+    run.lint.save(run.folder)
+    return found
 
 
 def _absolute(options: TrainOptions) -> TrainOptions:
