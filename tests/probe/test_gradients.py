@@ -100,3 +100,78 @@ def test_it_equals_brute_force_for_every_cell_and_option(name: str, options: dic
                     assert value.isnan()
                 else:
                     assert abs(value - norms_TB[at - lag, row]) <= 1e-10 * max(1, norms_TB.max())
+
+
+def test_a_direction_that_runs_backwards_has_lags_of_its_own() -> None:
+    """It counts steps after the scored one, and is what the same layer finds forwards in the sequence turned round."""
+    both = Recurrent("gru", FEATURES, 4, bidirectional=True, dtype=torch.float64)
+    alone = Recurrent("gru", FEATURES, 4, dtype=torch.float64)
+    alone.load_state_dict({name: getattr(both, f"{name}_reverse") for name in alone.state_dict()})
+    x_TBD, lengths_B, at_B = (
+        torch.randn(5, 2, FEATURES, dtype=torch.float64),
+        torch.tensor([5, 4]),
+        torch.tensor([1, 3]),
+    )
+    turned = torch.zeros_like(x_TBD)
+    turned[:, 0], turned[:4, 1] = x_TBD[:, 0].flip(0), x_TBD[:4, 1].flip(0)
+    own_B = lengths_B - 1 - at_B
+    with undisturbed(both), tapped(find_stacks(both), graph=True) as passages:
+        y_TBH, _ = both(x_TBD, lengths=lengths_B)
+        ahead, back = gradient_by_lag(passages, Scored(losses_at(y_TBH[..., 4:], at_B), at_B), lags=4)
+    with undisturbed(alone), tapped(find_stacks(alone), graph=True) as passages:
+        y_TBH, _ = alone(turned, lengths=lengths_B)
+        (expected,) = gradient_by_lag(passages, Scored(losses_at(y_TBH, own_B), own_B), lags=4)
+    torch.testing.assert_close(back.norms_KB, expected.norms_KB, rtol=0, atol=1e-12, equal_nan=True)
+    assert back.norms_KB.isnan().sum(0).tolist() == [1, 4]
+    # The other direction isn't read by this loss.
+    assert not ahead.norms_KB.nan_to_num().any()
+
+
+def test_of_a_whole_sequence_lags_count_from_its_own_last_step() -> None:
+    layers, lengths_B = Recurrent("lstm", FEATURES, 4, dtype=torch.float64), torch.tensor([5, 2])
+    x_TBD = torch.randn(5, 2, FEATURES, dtype=torch.float64)
+    with undisturbed(layers), tapped(find_stacks(layers), graph=True) as passages:
+        y_TBH, _ = layers(x_TBD, lengths=lengths_B)
+        whole = gradient_by_lag(passages, Scored(losses_at(y_TBH, lengths_B - 1), None), lags=4)
+    with undisturbed(layers), tapped(find_stacks(layers), graph=True) as passages:
+        y_TBH, _ = layers(x_TBD)
+        at_last = gradient_by_lag(passages, Scored(losses_at(y_TBH, lengths_B - 1), lengths_B - 1), lags=4)
+    for found, expected in zip(whole, at_last, strict=True):
+        torch.testing.assert_close(found.norms_KB, expected.norms_KB, rtol=0, atol=1e-12, equal_nan=True)
+        assert found.norms_KB.isnan().sum(0).tolist() == [0, 3]
+
+
+def test_lags_beyond_a_reset_are_not_counted() -> None:
+    layers, at_B = Recurrent("gru", FEATURES, 4, dtype=torch.float64), torch.tensor([5, 5])
+    reset_TB = torch.zeros(6, 2, dtype=torch.bool)
+    reset_TB[3, 0] = reset_TB[0, 1] = True
+    with undisturbed(layers), tapped(find_stacks(layers), graph=True) as passages:
+        y_TBH, _ = layers(torch.randn(6, 2, FEATURES, dtype=torch.float64), reset=reset_TB)
+        (found,) = gradient_by_lag(passages, Scored(losses_at(y_TBH, at_B), at_B), lags=5)
+    assert found.norms_KB.isnan().int().T.tolist() == [[0, 0, 0, 1, 1, 1], [0] * 6]
+    assert found.quartiles()[1][4] == pytest.approx(float(found.norms_KB[4, 1]))
+
+
+def test_where_no_row_has_a_lag_there_is_no_quartile() -> None:
+    layers, at_B = Recurrent("gru", FEATURES, 4), torch.tensor([1, 0])
+    with undisturbed(layers), tapped(find_stacks(layers), graph=True) as passages:
+        y_TBH, _ = layers(torch.randn(4, 2, FEATURES))
+        (found,) = gradient_by_lag(passages, Scored(losses_at(y_TBH, at_B), at_B), lags=3)
+    assert [value is None for value in found.quartiles()[1]] == [False, False, True, True]
+
+
+def test_what_it_finds_at_lags_of_h_is_the_gradient_by_a_carried_state() -> None:
+    """By another way: the rest of the sequence, run by any engine from the state of k steps before."""
+    layers = Recurrent("lstm", FEATURES, 4, dtype=torch.float64)
+    x_TBD, at_B = torch.randn(STEPS, BATCH, FEATURES, dtype=torch.float64), torch.full((BATCH,), STEPS - 1)
+    with undisturbed(layers), tapped(find_stacks(layers), graph=True) as passages:
+        y_TBH, _ = layers(x_TBD)
+        found = {one.state: one for one in gradient_by_lag(passages, Scored(losses_at(y_TBH, at_B), at_B), lags=5)}
+    for lag in range(1, STEPS):
+        with torch.no_grad():
+            _, state = layers(x_TBD[:-lag])
+        state = tuple(s.requires_grad_() for s in state)
+        y_TBH, _ = layers(x_TBD[-lag:], state)
+        loss = losses_at(y_TBH, torch.full((BATCH,), lag - 1)).sum()
+        norms_B = torch.autograd.grad(loss, state[0])[0][0].norm(dim=-1)
+        torch.testing.assert_close(found["h"].norms_KB[lag], norms_B, rtol=0, atol=1e-10)

@@ -13,12 +13,13 @@ from elman.probe.gradients import LagNorms, Scored, gradient_by_lag
 from elman.probe.horizon import fallen_to, use_of_context
 from elman.probe.modules import Loss
 from elman.probe.opening import open_subject
+from elman.probe.remedies import remedies
 from elman.probe.result import ProbeResult
 from elman.probe.saturation import Saturation
 from elman.probe.spectrum import spectrum
 from elman.probe.subject import Sizes, Subject, check_weights
 from elman.probe.tap import Passage, tapped, undisturbed
-from elman.probe.verdict import judged
+from elman.probe.verdict import sentences
 
 
 def probe(
@@ -88,7 +89,9 @@ def measure(subject: Subject, seed: int = 0, clip: float | None = None) -> Probe
         clipping=None if norm is None else {"norm_before": norm, "norm_after": min(norm, clip) if clip else norm},
         notes=notes,
     )
-    return judged(result)
+    with subject.stacks() as stacks:
+        layers = next(iter(stacks.values()))
+    return replace(result, verdict=list(sentences(result)), remedies=list(remedies(result, layers)))
 
 
 def lag_norms(subject: Subject) -> list[LagNorms]:

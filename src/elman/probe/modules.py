@@ -101,6 +101,11 @@ class ModuleSubject:
         if losses.dim() < 2:
             return Scored(losses.reshape(-1), None)
         steps, rows = losses.shape
+        if self._steps(batch) not in (None, steps):
+            raise ProbeError(
+                f"losses have shape {tuple(losses.shape)}, and the batch has {self._steps(batch)} steps: give a loss for each "
+                "step and row (T, B), or one for each row (B)."
+            )
         generator = torch.Generator().manual_seed(self._drawn)
         at_B = drawn_steps(torch.full((rows,), steps, device=losses.device), lags, generator)
         return Scored(losses[at_B, torch.arange(rows, device=losses.device)], at_B)
@@ -166,7 +171,7 @@ def _twin(layer: nn.RNNBase) -> RecurrentLayers:
         own = {"nonlinearity": layer.mode.removeprefix("RNN_").lower()}
     twin: RecurrentLayers = kinds[layer.mode](
         layer.input_size, layer.hidden_size, num_layers=layer.num_layers, bias=layer.bias, batch_first=layer.batch_first,
-        bidirectional=layer.bidirectional, engine="reference", **own,
+        bidirectional=layer.bidirectional, **own,
     )  # fmt: skip
     for name, parameter in layer.named_parameters():
         setattr(twin, name, parameter)

@@ -2,8 +2,8 @@
 
     a gate is at 0, or at 1, where σ < 0.05, or σ > 0.95: it lets nothing, or all, through, and learns slowly either way
     a tanh is at ±1 where |tanh| > 0.95; its slope is then below a tenth
-    a unit is dead if its output hardly changes over all that was read: its standard deviation is below a hundredth of that of
-    the layer's median unit, or is zero
+    a unit is dead if its output hardly changes over all that was read: its standard deviation is at most a hundredth of that of
+    the layer's liveliest unit
     the norm of a state is that of one sequence, the median over sequences
 
 A cell is asked by running its `advance` once more under a watch on PyTorch's functions, so a cell of any user's is understood,
@@ -76,10 +76,13 @@ def names_of(cell: Cell, step: Step) -> list[str]:
         words, claimed, numbers = _WORDS.get(cell.name, {}), set[str](), Counter[str]()
         names = []
         for kind, value in found:
-            gate = next((name for name in _rows_of(cell, value, u_BG, weights) if name not in claimed), None)
+            rows = _rows_of(cell, value, u_BG, weights)
+            gate = next((name for name in rows if name not in claimed), None)
             if gate is None:
-                names.append(_shown_state(value, step.after) or f"{kind} {numbers[kind] + 1}")
-                numbers[kind] += 1
+                # A gate that is used twice, or what no one gate is behind.
+                root = words.get(rows[0], rows[0]) if len(rows) == 1 else kind
+                numbers[root] += 1
+                names.append(_shown_state(value, step.after) or f"{root} {numbers[root] + (len(rows) == 1)}")
             else:
                 claimed.add(gate)
                 names.append(words.get(gate, gate))
@@ -155,7 +158,7 @@ class Saturation:
         mean_H = self._moments[0] / self._seen
         deviation_H = (self._moments[1] / self._seen - mean_H * mean_H).clamp(min=0).sqrt()
         # Rounding leaves something even of what is constant.
-        least = max(_DEAD * float(deviation_H.median()), 1e-7 * float(mean_H.abs().max()))
+        least = max(_DEAD * float(deviation_H.max()), 1e-7 * float(mean_H.abs().max()))
         return float((deviation_H <= least).double().mean())
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,33 +1,23 @@
-"""What the figures come to: sentences that carry them, and remedies in order, each with its reason.
-
-A remedy is a mapping of options of `elman train`. The order is that of what usually helps most for least: what changes the
-recurrence (a gated cell), what lets its gates stay open (forget bias, chrono initialisation), what keeps its products from
-shrinking or growing (orthogonal initialisation, layer norm, clipping), shortcuts (residual connections), a longer window.
-"""
+"""What the figures come to: sentences that carry them."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from elman.cells import CELLS
 from elman.probe.horizon import half_saved_by
 from elman.probe.result import ProbeResult
 
-# A share of saturated gates, dead units or ±1 tanhs worth a word.
-_MANY, _SOME = 0.5, 0.1
-# Clipping that takes more than this part of the gradient.
+# A share of saturated gates or tanhs, and of dead units, worth a word.
+MANY, _SOME = 0.5, 0.1
+# Clipping that leaves less than this part of the gradient.
 _HELD = 0.5
-_GATED = "lstm"
+# Growth of a norm over twice the steps that is a drift.
+_DRIFT = 1.3
 
 
-def judged(result: ProbeResult) -> ProbeResult:
-    """The result with its verdict and remedies."""
-    return replace(result, verdict=list(_sentences(result)), remedies=list(_remedies(result)))
-
-
-def _sentences(result: ProbeResult) -> Iterator[str]:
-    for horizon, curve in _longest_lived(result):
+def sentences(result: ProbeResult) -> Iterator[str]:
+    """The verdict, a sentence each: gradients layer by layer, context, dynamics, saturation, clipping, window."""
+    for horizon, curve in longest_lived(result):
         yield _of_gradient(horizon, curve["median"], result.lags[-1])
     yield from _of_context(result)
     for layer in result.spectrum:
@@ -40,14 +30,14 @@ def _sentences(result: ProbeResult) -> Iterator[str]:
             f"{result.clipping['norm_after']:.3g}: the learning rate is in effect that much lower"
         )
     window = result.model.get("window")
-    if window is not None and _outlives(result, window):
+    if window is not None and outlives(result, window):
         yield (
             f"training's windows end after {window} steps, while at that lag the gradient of some layer is still above 1 % of "
             "where it began: what lies further back is read, but not learnt from"
         )
 
 
-def _longest_lived(result: ProbeResult) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+def longest_lived(result: ProbeResult) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     """Of each layer, in each direction, the state whose gradient lives longest: what the layer can learn from it can."""
     places: dict[tuple[int, bool], list[int]] = {}
     for place, horizon in enumerate(result.horizons):
@@ -72,13 +62,13 @@ def _of_gradient(horizon: Mapping[str, Any], median: Sequence[float | None], las
         return f"{name}: the gradient grows on its way back, to {max(known) / known[0]:.3g} times at lag {lag}"
     if horizon["lag_1_percent"] is not None:
         third = horizon["lag_1_e"]
-        within = "" if third is None else f" (to 1/e within {_steps(third)})"
+        within = "" if third is None else f" (to 1/e within {in_steps(third)})"
         return (
-            f"{name} forgets after {_steps(horizon['lag_1_percent'])}: by then its gradient has fallen to 1 %{within}"
+            f"{name} forgets after {in_steps(horizon['lag_1_percent'])}: by then its gradient has fallen to 1 %{within}"
         )
     if horizon["lag_1_e"] is not None:
         return (
-            f"{name} learns from far back: its gradient falls to 1/e within {_steps(horizon['lag_1_e'])}, and is still above "
+            f"{name} learns from far back: its gradient falls to 1/e within {in_steps(horizon['lag_1_e'])}, and is still above "
             f"1 % at lag {last}"
         )
     return f"{name} learns from as far back as was looked: at lag {last} its gradient is above 1/e of where it began"
@@ -90,18 +80,21 @@ def _of_context(result: ProbeResult) -> Iterator[str]:
         return
     half = half_saved_by(result.context)
     if half is None:
-        yield f"context saves nothing to speak of: the loss is {losses[0]:.3f} nats with one step and {losses[-1]:.3f} with {steps[-1]}"
+        yield (
+            f"context saves nothing to speak of: the loss is {losses[0]:.3f} nats with one step and {losses[-1]:.3f} with "
+            f"{steps[-1]}"
+        )
         return
     saved = losses[0] - min(losses)
-    forgets = [horizon["lag_1_percent"] for horizon, _ in _longest_lived(result)]
+    forgets = [horizon["lag_1_percent"] for horizon, _ in longest_lived(result)]
     yield (
         f"seeing {steps[-1]} steps instead of one saves {saved:.3f} nats of {losses[0]:.3f}; half of that is saved by the "
-        f"last {_steps(half)}"
+        f"last {in_steps(half)}"
     )
     if forgets and None not in forgets:
         learnt = max(forgets)
         beyond = _share_beyond(steps, losses, learnt)
-        yield f"{beyond:.0%} of the loss that context saves this network lies beyond the {_steps(learnt)} that it learns from"
+        yield f"{beyond:.0%} of the loss that context saves this network lies beyond the {in_steps(learnt)} that it learns from"
 
 
 def _share_beyond(steps: Sequence[int], losses: Sequence[float], lag: float) -> float:
@@ -121,7 +114,7 @@ def _of_spectrum(layer: Mapping[str, Any]) -> str:
     name = f"layer {layer['layer']}" + (", backwards," if "direction" in layer else "")
     words = {
         "explodes": "states that lie a little apart part ever further: gradients can explode",
-        "forgets": f"states that lie apart meet, e-fold in {_steps(-1 / leading) if leading < 0 else 'no time'}",
+        "forgets": f"states that lie apart meet, e-fold in {in_steps(-1 / leading) if leading < 0 else 'no time'}",
         "edge": "states that lie apart stay so: it sits at the edge between forgetting and exploding",
     }
     return f"{name}: Lyapunov exponent {leading:+.3g} a step; {words[layer['verdict']]}"
@@ -131,86 +124,26 @@ def _of_saturation(layer: Mapping[str, Any]) -> Iterator[str]:
     name = f"layer {layer['layer']}" + (", backwards" if "direction" in layer else "")
     for gate in layer["gates"]:
         for where, share in (("closed", gate["at_0"]), ("open", gate["at_1"])):
-            if share >= _MANY:
+            if share >= MANY:
                 yield f"{name}: the gate {gate['name']} is all but {where} {share:.0%} of the time"
     for tanh in layer["tanh"]:
-        if tanh["at_1"] >= _MANY:
+        if tanh["at_1"] >= MANY:
             yield f"{name}: {tanh['name']} is at ±1 {tanh['at_1']:.0%} of the time, where it has hardly any slope"
     if layer["dead"] >= _SOME:
         yield f"{name}: {layer['dead']:.0%} of the units are dead: they hardly change, whatever is read"
     for state in {norm["state"]: None for norm in layer["state_norms"]}:
         norms = [norm for norm in layer["state_norms"] if norm["state"] == state]
-        if len(norms) > 3 and norms[-1]["median"] > 1.5 * norms[-2]["median"] > 2.0 * norms[-3]["median"]:
-            yield (
-                f"{name}: the state {state} drifts: its norm is {norms[-1]['median']:.3g} after {norms[-1]['step']} steps, and grows"
-            )
+        if len(norms) > 3 and _grows(norms[-2], norms[-1]) and _grows(norms[-3], norms[-2]):
+            last = norms[-1]
+            yield f"{name}: the state {state} drifts: its norm is {last['median']:.3g} after {last['step']} steps, and grows"
 
 
-def _remedies(result: ProbeResult) -> Iterator[dict[str, Any]]:
-    cells = {name.strip() for name in result.model["cell"].split(",")}
-    kinds = [CELLS[name] for name in cells if name in CELLS]
-    forgets = [h for h, _ in _longest_lived(result) if h["lag_1_percent"] is not None]
-    explodes = [layer for layer in result.spectrum if layer["verdict"] == "explodes"]
-    last = result.lags[-1]
-    if forgets:
-        worst = min(h["lag_1_percent"] for h in forgets)
-        gated = any(kind.keep_gates for kind in kinds)
-        if not gated:
-            yield _remedy(
-                {"cell": _GATED},
-                f"a gated cell: without a gate that keeps its state the gradient is gone after {_steps(worst)}; a state that is "
-                "added to, not multiplied, carries it on",
-            )
-        else:
-            yield _remedy(
-                {"layer_options": {"chrono": float(max(last, 3))}},
-                f"chrono initialisation: keep gates that begin open for up to {last} steps; the gradient is gone after {_steps(worst)}",
-            )
-            yield _remedy(
-                {"layer_options": {"forget_bias": 1.0}},
-                "a forget bias of 1: gates begin more open than closed, so that the gradient passes from the first update on",
-            )
-    if (forgets or explodes) and any(
-        "weight_hh" in kind(8).weight_shapes(8) and not kind.diagonal for kind in _plain(kinds)
-    ):
-        yield _remedy(
-            {"layer_options": {"init": "orthogonal"}},
-            "orthogonal recurrent matrices: all their singular values are 1, so that a product of many neither shrinks nor grows",
-        )
-    stuck = any(
-        gate["at_0"] >= _MANY or gate["at_1"] >= _MANY for layer in result.saturation for gate in layer["gates"]
-    )
-    stuck = stuck or any(tanh["at_1"] >= _MANY for layer in result.saturation for tanh in layer["tanh"])
-    if (stuck or explodes) and all("layer_norm" in kind.inner_options for kind in kinds):
-        yield _remedy(
-            {"cell_options": {"layer_norm": True}},
-            "layer norm: it brings what enters gates and tanhs back to where they have a slope",
-        )
-    if explodes and result.clipping is not None and result.clipping["norm_after"] == result.clipping["norm_before"]:
-        yield _remedy({"clip": 1.0}, "clipping: the dynamics explode, so a single batch can throw the weights far off")
-    if result.model["layers"] > 1 and forgets:
-        yield _remedy(
-            {"layer_options": {"connections": "residual"}},
-            f"residual connections: past {result.model['layers']} layers the gradient has a way that no layer shrinks",
-        )
-    window = result.model.get("window")
-    if window is not None and _outlives(result, window):
-        yield _remedy(
-            {"bptt": 2 * window},
-            f"a longer window: the gradient outlives the {window} steps that training looks back",
-        )
+def _grows(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether a norm is much larger after twice as many steps."""
+    return bool(after["median"] > _DRIFT * before["median"])
 
 
-def _remedy(option: dict[str, Any], reason: str) -> dict[str, Any]:
-    return {"option": option, "reason": reason}
-
-
-def _plain(kinds: Sequence[Any]) -> list[Any]:
-    """Those that can be made of a size alone."""
-    return [kind for kind in kinds if kind.name != "conv_lstm"]
-
-
-def _outlives(result: ProbeResult, window: int) -> bool:
+def outlives(result: ProbeResult, window: int) -> bool:
     """Whether the gradient of some state is still above 1 % at the end of a window."""
     if result.lags[-1] < window:
         return False
@@ -222,6 +155,6 @@ def _outlives(result: ProbeResult, window: int) -> bool:
     )
 
 
-def _steps(number: float) -> str:
+def in_steps(number: float) -> str:
     rounded = round(number, 1) if number < 10 else round(number)
     return f"{rounded:g} step" + ("" if rounded == 1 else "s")
