@@ -76,7 +76,9 @@ def test_a_fault_is_found_and_nothing_else(task: Any, code: str, words: str) -> 
     assert words in lint.findings[0].sentence
 
 
-def test_the_state_that_passes_the_start_of_a_document_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_state_that_passes_the_start_of_a_document_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "text.txt"
     path.write_text(tiny.TEXT, encoding="utf-8")
     options = {**tiny.OPTIONS, "steps": 2, "validations": 1}

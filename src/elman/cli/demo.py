@@ -16,11 +16,13 @@ def _demo() -> None:
 
 @demo.command()
 def vanishing(
-    out: Annotated[
-        Path, typer.Option(help="Where the figure goes; its numbers go beside it as JSON.")
-    ] = Path("vanishing.png"),
+    out: Annotated[Path, typer.Option(help="Where the figure goes; its numbers go beside it as JSON.")] = Path(
+        "vanishing.png"
+    ),
     seed: Annotated[int, typer.Option(help="Seed of weights and sequences.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as one JSON object, as the last line.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the numbers as one JSON object, as the last line.")
+    ] = False,
 ) -> None:
     """See gradients vanish: an Elman network, LSTMs and GRUs of about the same size learn to remember over 10 to 400 steps.
 

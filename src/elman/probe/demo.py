@@ -1,9 +1,10 @@
 """The vanishing gradient, shown: which network learns to remember over which lag, and how its gradient falls on the way back.
 
 The task (recall): the first of T + 1 symbols is one of eight, T of eight others follow, and at the last step the network is
-asked for the first. Guessing gives 1/8. Nothing but the first symbol helps, so only what reaches T steps back can be learnt from:
-S. Hochreiter, diploma thesis, TU München (1991); Y. Bengio, P. Simard and P. Frasconi, IEEE Transactions on Neural Networks 5
-(1994). Each network is trained for each lag from the start, all by the same rule; widths give about the same number of parameters.
+asked for the first. Guessing gives 1/8. Nothing but the first symbol helps, so only a gradient that reaches T steps back can
+teach anything: S. Hochreiter, diploma thesis, TU München (1991); Y. Bengio, P. Simard and P. Frasconi, IEEE Transactions on
+Neural Networks 5 (1994). Each network is trained for each lag from the start, all by the same rule; their widths give about
+the same number of parameters.
 
 All figures are functions of the seed. Budgets are updates, not seconds.
 """
