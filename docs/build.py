@@ -32,7 +32,7 @@ HEAD = "<!-- Written by docs/build.py from the code: change the code, then run `
 def command_line() -> str:
     """Each command's help, and the options of training as a table."""
     parts = ["# The command line\n"]
-    for command in ("train", "evaluate", "predict", "generate", "info", "cells", "convert"):
+    for command in ("train", "evaluate", "predict", "generate", "probe", "info", "cells", "convert"):
         result = CliRunner().invoke(app, [command, "--help"])
         text = "\n".join(line.rstrip() for line in result.output.strip("\n").splitlines())
         parts.append(f"## elman {command}\n\n```text\n{text}\n```\n")
@@ -122,6 +122,8 @@ REFERENCE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("elman.models.scoring", ("Scores",)),
     ("elman.models.folder", ("load",)),
     ("elman.training.run", ("train", "TrainResult")),
+    ("elman.probe.measure", ("probe",)),
+    ("elman.probe.result", ("ProbeResult",)),
     ("elman.sklearn", ("SequenceClassifier", "SequenceTagger")),
     ("elman.data.text", ("read_documents",)),
     ("elman.data.tokenizer", ()),

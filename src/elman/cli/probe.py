@@ -52,7 +52,7 @@ def probe(
     from elman.probe.measure import probe as look  # noqa: PLC0415
 
     _check(out, minutes)
-    columns = {name: value for name, value in (("text", text), ("label", label)) if value is not None}
+    columns: dict[str, Any] = {name: value for name, value in (("text", text), ("label", label)) if value is not None}
     found = look(model, data or None, lags=lags, seed=seed, device=device, **columns).to_dict()
     if try_remedies:
         from elman.training.remedies import try_each  # noqa: PLC0415

@@ -74,7 +74,7 @@ class ModuleSubject:
             found: dict[str, RecurrentLayers] = dict(find_stacks(self.network))
             for name, part in _torch_layers(self.network):
                 twin = found[name or "layers"] = _twin(part)
-                part.forward = twin.forward  # type: ignore[method-assign]
+                part.forward = twin.forward
                 undo.callback(delattr, part, "forward")
             yield found
 

@@ -17,7 +17,7 @@ from elman.models.sources import recall
 from elman.models.task import Model
 from elman.models.tasks import TASKS
 from elman.probe.modules import Loss, ModuleSubject
-from elman.probe.subject import Sizes, Subject, check_weights
+from elman.probe.subject import Sizes, Subject
 from elman.probe.task_subject import TaskSubject, longest_row
 
 _LAGS = 100
@@ -45,11 +45,11 @@ def open_subject(
             remembered = config["training"].get("sources")
             sources = None if remembered is None else [recall(folder, source) for source in remembered]
         model = load(folder, device=find_device(device))
-    elif not isinstance(model, (torch.nn.Module, Cell)):
+    if not isinstance(model, (torch.nn.Module, Cell)):
         raise ProbeError(
             f"{type(model).__name__} is nothing to look through: give the folder of a run, a network or a cell."
         )
-    elif isinstance(model, Model) and data is None:
+    if isinstance(model, Model) and data is None and not options:
         raise ProbeError("there is no data to look at: give DATA, or the folder of the run, which remembers its own.")
     if not isinstance(model, Model):
         if columns:
@@ -57,7 +57,6 @@ def open_subject(
                 f"{', '.join(columns)}: options of reading files are for models of elman's. Leave them out."
             )
         return ModuleSubject(model, data, loss, lags or _LAGS, sizes, generator), None
-    check_weights(model)
     given = None if data is None else [data] if isinstance(data, Source) else list(data)
     read = _options(model, options, columns)
     subject = _task_subject(model, given, sources, read, lags, window, sizes, generator)

@@ -122,7 +122,7 @@ class Saturation:
         self._names: list[str] = []
         self._kinds: list[str] = []
         self._counts: list[tuple[int, int, int]] = []
-        self._moments = (0.0, 0.0)
+        self._moments: tuple[Any, Any] = (0.0, 0.0)
         self._seen, self._steps = 0, 0
         self._norms: list[dict[str, Any]] = []
 

@@ -9,16 +9,16 @@ exponents
 say how: λ_1 > 0, they part, and gradients explode; λ_1 < 0, they meet, what was read is forgotten, and gradients vanish,
 e-fold in -1/λ_1 steps. They are found by the QR method (G. Benettin et al., Meccanica 15 (1980)): m orthonormal directions are
 carried along, Q_t R_t = J_t Q_{t-1}, and λ_i is the mean of ln |R_t|_ii. For recurrent networks: R. Engelken, F. Wolf and
-L. Abbott, Physical Review Research 5 (2023), arXiv 2006.02427; R. Vogt et al., Frontiers in Applied Mathematics and Statistics 8
-(2022), arXiv 2006.14123.
+L. Abbott, Physical Review Research 5 (2023), arXiv 2006.02427; R. Vogt et al., Frontiers in Applied Mathematics and
+Statistics 8 (2022), arXiv 2006.14123.
 
 Here the directions are carried backwards, as gradients are: Q_{t-1} R_t = J_tᵀ Q_t. The product transposed has the same
 singular values, so the same exponents. Jacobians are never made for it: a step's vector-Jacobian product takes the m directions
 as rows of a batch. A layer reads those below it and is not read by them, so the exponents of a stack are those of its layers
 together.
 
-A layer explodes, or forgets, if e^{λ_1 T} is above e, or below 1/e, over the T steps that were measured; in between it is at the
-edge, as far as T steps can tell. Gradients that are held back (`clip_gradient`) are no derivatives, so without it.
+A layer explodes, or forgets, if e^{λ_1 T} is above e, or below 1/e, over the T steps that were measured; in between it is at
+the edge, as far as T steps can tell. Gradients that are held back (`clip_gradient`) are no derivatives, so without it.
 """
 
 import math

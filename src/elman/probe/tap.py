@@ -79,7 +79,7 @@ def tapped(
     passages: list[Passage] = []
     with ExitStack() as undo:
         for name, stack in stacks.items():
-            stack.scan = _recorder(name, stack, passages, keep, watch, graph)  # type: ignore[method-assign]
+            stack.scan = _recorder(name, stack, passages, keep, watch, graph)
             undo.callback(delattr, stack, "scan")
         yield passages
 
