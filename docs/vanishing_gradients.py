@@ -102,7 +102,7 @@ def table(found: dict[str, Any]) -> str:
 
 def output(text: str) -> str:
     """What the page's first block of Python prints."""
-    code = text.split("```python\n")[1].split("```")[0]
+    code = text.split("```python\n")[1].split("```", maxsplit=1)[0]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(code, "the page", "exec"), {})
