@@ -85,7 +85,7 @@ def vanishing(
     networks = []
     for who, contestant in enumerate(CONTESTANTS):
         runs = [done[who, lag] for lag in lags]
-        curves = next((run["gradients"] for run in runs if run["gradients"]), {})
+        curves: dict[str, Any] = next((run["gradients"] for run in runs if run["gradients"]), {})
         width = width_of(contestant.cell)
         networks.append(
             {

@@ -367,7 +367,7 @@ class WatchedParts:
     def __init__(self, data: Any) -> None:
         self.read: set[str] = set()
         read = self.read
-        kind = type(data)
+        kind: Any = type(data)
 
         def look(self: Any, name: str) -> Any:
             if name in ("valid", "test") and kind.__getattribute__(self, name) is not None:

@@ -229,4 +229,5 @@ def _norms(result: Mapping[str, Any]) -> Plot:
         "norm of the state",
         series,
         kind="points",
+        x_scale="log",
     )

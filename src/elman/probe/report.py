@@ -16,6 +16,7 @@ from string import Template
 from typing import Any
 
 from elman import __version__
+from elman.cells import as_text
 from elman.files import write_atomically
 from elman.probe.plots import Plot, number, plots_of
 
@@ -152,7 +153,7 @@ def _remedies(result: Mapping[str, Any]) -> str:
 
 def _remedy(remedy: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> str:
     option = remedy.get("option") or {}
-    options = ", ".join(f"{name} = {_value(value)}" for name, value in _flat(option))
+    options = ", ".join(f"{name} = {as_text(value)}" for name, value in _flat(option))
     run: Mapping[str, Any] = next((run for run in runs if run.get("option") == option), {})
     gained = number(run.get("gained_nats", remedy.get("gained")))
     tried = ""
@@ -168,10 +169,6 @@ def _flat(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Options with those of the cell and of the layers among them."""
     for name, value in options.items():
         yield from _flat(value) if isinstance(value, Mapping) else [(str(name), value)]
-
-
-def _value(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, (bool, type(None))) else str(value)
 
 
 def _horizons(result: Mapping[str, Any]) -> str:
