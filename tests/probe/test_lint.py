@@ -261,9 +261,7 @@ def _pairs(folder: Path) -> list[Path]:
 @pytest.mark.parametrize(("name", "make"), [("classify", _classes), ("tag", _tags), ("translate", _pairs)])
 def test_elman_s_own_tasks_have_none_of_the_faults(tmp_path: Path, name: str, make: Any) -> None:
     facts = task_named(name)
-    options = TrainOptions(
-        **facts.filled({"hidden": 8, "embedding": 8, "vocabulary": 40, "batch_tokens": 30, "steps": 1})
-    )
+    options = TrainOptions(**facts.filled({"hidden": 8, "embedding": 8, "batch_tokens": 30, "steps": 1}))
     data = facts.kind.read(make(tmp_path), options)
     watched, lint = WatchedParts(data), Lint()
     task = facts.kind.task(data, facts.kind.fit(watched.parts, options), options)

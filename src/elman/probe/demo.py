@@ -12,10 +12,12 @@ All figures are functions of the seed. Budgets are updates, not seconds.
 import multiprocessing
 import os
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import torch
@@ -119,9 +121,11 @@ def _pool(processes: int) -> Any:
     return pool
 
 
+@cache
 def width_of(cell: str) -> int:
     """The width at which a network comes nearest to `PARAMETERS`."""
-    return min(range(8, 129), key=lambda width: abs(_count(cell, width) - PARAMETERS))
+    above = bisect_left(range(1000), PARAMETERS, lo=2, key=lambda width: _count(cell, width))
+    return min((above - 1, above), key=lambda width: abs(_count(cell, width) - PARAMETERS))
 
 
 def _count(cell: str, width: int) -> int:
