@@ -17,7 +17,7 @@ from elman.probe.remedies import remedies
 from elman.probe.result import ProbeResult
 from elman.probe.saturation import Saturation
 from elman.probe.spectrum import spectrum
-from elman.probe.subject import Sizes, Subject, check_weights
+from elman.probe.subject import ROWS, Sizes, Subject, check_weights
 from elman.probe.tap import Passage, tapped, undisturbed
 from elman.probe.verdict import sentences
 
@@ -31,7 +31,7 @@ def probe(
     loss: Loss | None = None,
     clip: float | None = None,
     window: int | None = None,
-    rows: int = 32,
+    rows: int = ROWS,
     device: str = "auto",
     **columns: Any,
 ) -> ProbeResult:

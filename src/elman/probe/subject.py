@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -29,6 +29,7 @@ class Facts:
         return {name: getattr(self, name) for name in ("cell", "layers", "hidden", "parameters", "task", "window")}
 
 
+@runtime_checkable
 class Subject(Protocol):
     """A network with data. All but `facts` is asked for in evaluation mode, on the network's device.
 
@@ -59,12 +60,16 @@ class Subject(Protocol):
         """The loss as training has it, of a batch."""
 
 
+# With lags of twice a window of training, so many cost less than three updates: see `benchmarks/probe.py`.
+ROWS = 16
+
+
 @dataclass
 class Sizes:
     """How much is run. `rows`: sampled rows of the gradient; `positions` of the use of context; `stream_rows`, `stream_steps`
     of the long stream."""
 
-    rows: int = 32
+    rows: int = ROWS
     positions: int = 256
     stream_rows: int = 4
     stream_steps: int = 256
