@@ -32,8 +32,8 @@ HEAD = "<!-- Written by docs/build.py from the code: change the code, then run `
 def command_line() -> str:
     """Each command's help, and the options of training as a table."""
     parts = ["# The command line\n"]
-    for command in ("train", "evaluate", "predict", "generate", "probe", "info", "cells", "convert"):
-        result = CliRunner().invoke(app, [command, "--help"])
+    for command in ("train", "evaluate", "predict", "generate", "probe", "info", "cells", "convert", "demo vanishing"):
+        result = CliRunner().invoke(app, [*command.split(), "--help"])
         text = "\n".join(line.rstrip() for line in result.output.strip("\n").splitlines())
         parts.append(f"## elman {command}\n\n```text\n{text}\n```\n")
     parts.append(

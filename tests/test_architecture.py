@@ -150,7 +150,7 @@ _LOADED = """
 import sys
 import elman
 from elman.cli.main import main
-commands = ("train", "evaluate", "predict", "generate", "probe", "info", "cells", "convert")
+commands = ("train", "evaluate", "predict", "generate", "probe", "info", "cells", "convert", "demo")
 for arguments in (["--help"], ["--version"], *([name, "--help"] for name in commands)):
     try:
         main(arguments)

@@ -15,6 +15,8 @@ from faulty import Network, Padded, Windows
 
 import elman
 from elman.models.language import LanguageModel
+from elman.models.options import TrainOptions
+from elman.models.tasks import task_named
 from elman.probe.batches import find_padding, follows, mapped, tensors
 from elman.probe.lint import CODES, LINT, Lint, WatchedParts, lint_end, lint_start
 
@@ -229,3 +231,43 @@ def test_a_batch_keeps_its_kind() -> None:
     assert twice["b"][0].tolist() == [3]
     assert twice["a"][1] == "text"
     assert twice["c"] == batch["c"]
+
+
+def _classes(folder: Path) -> list[Path]:
+    lines = [f"{'good ' * (1 + number % 5)}film,{number % 2}" for number in range(60)]
+    path = folder / "data.csv"
+    path.write_text("text,label\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    return [path]
+
+
+def _tags(folder: Path) -> list[Path]:
+    words = ("the\tD", "cat\tN", "sat\tV", "on\tP", "mat\tN")
+    sentences = [
+        "\n".join(words[place % 5] for place in range(number, number + 2 + number % 6)) for number in range(60)
+    ]
+    path = folder / "data.conll"
+    path.write_text("\n\n".join(sentences) + "\n", encoding="utf-8")
+    return [path]
+
+
+def _pairs(folder: Path) -> list[Path]:
+    paths = [folder / "data.en", folder / "data.de"]
+    for path, words in zip(paths, (("the", "cat", "sat"), ("die", "Katze", "saß")), strict=True):
+        lines = [" ".join(words[place % 3] for place in range(number, number + 2 + number % 7)) for number in range(60)]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return paths
+
+
+@pytest.mark.parametrize(("name", "make"), [("classify", _classes), ("tag", _tags), ("translate", _pairs)])
+def test_elman_s_own_tasks_have_none_of_the_faults(tmp_path: Path, name: str, make: Any) -> None:
+    facts = task_named(name)
+    options = TrainOptions(**facts.filled({"hidden": 8, "embedding": 8, "batch_tokens": 30, "steps": 1}))
+    data = facts.kind.read(make(tmp_path), options)
+    watched, lint = WatchedParts(data), Lint()
+    task = facts.kind.task(data, facts.kind.fit(watched.parts, options), options)
+    lint.check("scale-from-test", watched.finding)
+    lint_start(task, lint)
+    lint_end(task, {}, lint)
+    assert lint.unchecked == {}
+    assert lint.findings == []
+    assert any(find_padding(task.batch(step)) for step in range(task.steps_per_epoch))

@@ -14,7 +14,7 @@ from results import example
 
 from elman.errors import RunError
 from elman.probe.plots import DECADES, Plot, Series, plots_of
-from elman.probe.report import JSON, as_json, page, table_of, write_pictures, write_report
+from elman.probe.report import JSON, as_json, page, table_of, write_picture, write_pictures, write_report
 
 EVIL = "</script><script>window.broken = 1</script><img src=x onerror='window.broken = 2'>&\"'"
 
@@ -79,9 +79,30 @@ def test_the_verdict_comes_first_then_what_to_do_then_figures_then_notes() -> No
 
 def test_remedies_say_their_options_and_what_they_gained() -> None:
     text = Words(page(example())).text
-    assert "cell = lstm gained 0.12 nats" in text
-    assert "chrono = 200 tried: gained nothing" in text
+    assert "cell = lstm tried: gained 0.12 nats" in text
+    assert "chrono = 200 tried: lost 0.01 nats" in text
     assert "bptt = 128 The window" in text
+
+
+def test_remedies_that_were_trained_say_what_came_of_it() -> None:
+    result = example()
+    options = [{}, *(remedy["option"] for remedy in result["remedies"])]
+    runs = [{"option": option, "loss_nats": 2.0, "gained_nats": 0.5} for option in options[:-1]]
+    result["tried"] = {"minutes": 1, "runs": [*runs, {"option": options[-1], "error": "<b> diverged"}]}
+    text = Words(page(result)).text
+    assert "chrono = 200 tried: gained 0.5 nats" in text
+    assert "bptt = 128 tried: <b> diverged" in text
+
+
+def test_directions_are_told_apart() -> None:
+    result = example(layers=1)
+    backwards = {**result["spectrum"][0], "direction": "backwards", "verdict": "edge"}
+    result["spectrum"].append(backwards)
+    result["saturation"].append({**result["saturation"][0], "direction": "backwards"})
+    result["horizons"].append({"layer": 1, "state": "h, backwards", "lag_1_e": 3.0, "lag_1_percent": 9.0})
+    text = Words(page(result)).text
+    assert "layer 1, h, backwards 3 9 edge" in text
+    assert "layer 1, backwards, forget gate" in text
 
 
 def test_horizons_beyond_what_was_measured_are_said_so() -> None:
@@ -105,7 +126,7 @@ def test_a_result_with_nothing_in_it_is_a_page_without_plots() -> None:
     assert plots_of({}) == []
     empty = {"gradient": [], "context": {"steps": [], "loss_nats": []}, "lags": [], "verdict": ["nothing was measured"]}
     parsed = Words(page(empty))
-    assert "nothing was measured" in parsed.text
+    assert "Nothing was measured." in parsed.text
     assert not [attributes for tag, attributes in parsed.tags if attributes.get("class") == "drawing"]
 
 
@@ -159,6 +180,11 @@ def test_pictures_and_json_lie_side_by_side(tmp_path: Path) -> None:
         assert data[:8] == b"\x89PNG\r\n\x1a\n"
         assert min(struct.unpack(">II", data[16:24])) > 300
     assert json.loads(paths[-1].read_text(encoding="utf-8")) == example()
+
+
+def test_all_plots_go_into_one_picture(tmp_path: Path) -> None:
+    path = write_picture(example(), tmp_path / "all.png")
+    assert struct.unpack(">II", path.read_bytes()[16:24]) == (1800, 1890)
 
 
 def test_pictures_take_names_that_look_like_formulas(tmp_path: Path) -> None:

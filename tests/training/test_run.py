@@ -20,7 +20,15 @@ from elman.training import loop
 from elman.training.logs import METRICS, MetricsLog, read_metrics
 from elman.training.run import TrainResult
 
-FILES = {"model.safetensors", "config.json", "tokenizer.json", "checkpoint.safetensors", METRICS, "curves.png"}
+FILES = {
+    "model.safetensors",
+    "config.json",
+    "tokenizer.json",
+    "checkpoint.safetensors",
+    METRICS,
+    "curves.png",
+    "lint.json",
+}
 
 
 @pytest.fixture(scope="module")

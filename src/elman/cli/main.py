@@ -10,6 +10,7 @@ import typer
 from elman import __version__
 from elman.cli.cells import cells
 from elman.cli.convert import convert
+from elman.cli.demo import demo
 from elman.cli.evaluate import evaluate
 from elman.cli.generate import generate
 from elman.cli.info import info
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 for command in (train, evaluate, predict, generate, probe, info, cells, convert):
     app.command()(command)
+app.add_typer(demo, name="demo")
 
 
 def _print_version(wanted: bool) -> None:

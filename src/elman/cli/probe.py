@@ -83,9 +83,9 @@ def _write(found: dict[str, Any], out: Path) -> None:
     if out.suffix.lower() == ".json":
         write_atomically(out, json.dumps(found, indent=2) + "\n")
         return
-    from elman.probe.report import write_report  # noqa: PLC0415
+    from elman.probe.report import write_picture, write_report  # noqa: PLC0415
 
-    write_report(found, out)
+    (write_picture if out.suffix.lower() == ".png" else write_report)(found, out)
 
 
 def _in_words(found: dict[str, Any]) -> list[str]:

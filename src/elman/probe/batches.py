@@ -144,7 +144,7 @@ def _padding(parts: list[Tensor], number: int, ends: Tensor, axis: int) -> Paddi
 
 
 def _alike(values: Tensor, one: Tensor) -> bool:
-    return bool(((values == one) | ((values != values) & (one != one))).all())
+    return bool(((values == one) | (values.isnan() & one.isnan())).all())
 
 
 def _time_first(tensor: Tensor, axis: int) -> Tensor:
@@ -168,8 +168,9 @@ def shifted(batch: Any) -> tuple[int, int] | None:
     parts = tensors(batch)
     for first, inputs in enumerate(parts):
         for second, targets in enumerate(parts):
-            if first != second and inputs.dim() >= 2 and inputs.shape == targets.shape and len(inputs) > 1:
-                # A constant would be its own successor.
-                if torch.equal(inputs[1:], targets[:-1]) and not _alike(inputs, inputs[:1, :1]):
-                    return first, second
+            if first == second or inputs.dim() < 2 or inputs.shape != targets.shape or len(inputs) < 2:
+                continue
+            # A constant would be its own successor.
+            if torch.equal(inputs[1:], targets[:-1]) and not _alike(inputs, inputs[:1, :1]):
+                return first, second
     return None

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from elman.data.tokenizer import START_ID, TextTokenizer
+from elman.errors import RunError
 from elman.files import write_atomically
 from elman.models.task import Scores, Task
 from elman.probe.batches import Padding, find_padding, follows, mapped, shifted
@@ -71,6 +72,9 @@ class Lint:
 
     def check(self, code: str, look: Callable[[], str | None]) -> None:
         """Make a check: `look` gives what is wrong, or None. What it raises ends the check, never the run."""
+        self.findings = [finding for finding in self.findings if finding.code != code]
+        self.checked = [checked for checked in self.checked if checked != code]
+        self.unchecked.pop(code, None)
         try:
             sentence = look()
         except Exception as error:
@@ -80,6 +84,18 @@ class Lint:
         self.checked.append(code)
         if sentence is not None:
             self.findings.append(Finding(code, sentence))
+
+    @classmethod
+    def read(cls, folder: Path) -> "Lint":
+        """What `lint.json` holds; of a run that was made without the linter, nothing."""
+        if not (folder / LINT).exists():
+            return cls()
+        try:
+            record = json.loads((folder / LINT).read_text(encoding="utf-8"))
+            findings = [Finding(found["code"], found["sentence"]) for found in record["findings"]]
+            return cls(findings, list(record["checked"]), dict(record["unchecked"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{folder / LINT} can't be read ({error}): delete it, it will be written anew.") from error
 
     def save(self, folder: Path) -> None:
         """Write `lint.json`."""
@@ -99,11 +115,12 @@ def lint_start(task: Task, lint: Lint) -> None:
         lint.check("saturated-from-start", trial.saturated)
 
 
-def lint_end(task: Task, scores: Mapping[str, Scores], lint: Lint) -> None:
-    """The checks after a run; `scores` by part, "validation" first."""
+def lint_end(task: Task, scores: Mapping[str, Scores], lint: Lint) -> list[Finding]:
+    """The checks after a run, and what they found; `scores` by part."""
     with torch.random.fork_rng():
         lint.check("no-better-than-trivial", lambda: _trivial(scores))
         lint.check("window-below-horizon", _Trial(task).window_too_short)
+    return [found for found in lint.findings if found.code in ("no-better-than-trivial", "window-below-horizon")]
 
 
 class _Trial:
@@ -308,14 +325,15 @@ def _same(one: float, other: float) -> bool:
 
 def _trivial(scores: Mapping[str, Scores]) -> str | None:
     """By the first of the scores that has a baseline beside it."""
+    beaten = []
     for part, found in scores.items():
         name = next((name for name in found if f"baseline_{name}" in found), None)
         if name is not None and found[name] <= found[f"baseline_{name}"]:
-            return (
+            beaten.append(
                 f"on the {part} part the network's {name} {found[name]:.4f} is no better than the trivial baseline's, "
-                f"{found[f'baseline_{name}']:.4f}: give it more data, or more time."
+                f"{found[f'baseline_{name}']:.4f}"
             )
-    return None
+    return f"{'; '.join(beaten)}: give it more data, or more time." if beaten else None
 
 
 class _Ends(TorchFunctionMode):
@@ -349,13 +367,17 @@ class WatchedParts:
     def __init__(self, data: Any) -> None:
         self.read: set[str] = set()
         read = self.read
-        kind = type(data)
+        kind: Any = type(data)
 
         def look(self: Any, name: str) -> Any:
-            if name in ("valid", "test") and object.__getattribute__(self, name) is not None:
+            if name in ("valid", "test") and kind.__getattribute__(self, name) is not None:
                 read.add(name)
-            return object.__getattribute__(self, name)
+            return kind.__getattribute__(self, name)
 
+        # What has no attributes of its own has no parts either.
+        if not hasattr(data, "__dict__"):
+            self.parts = data
+            return
         self.parts = copy.copy(data)
         watched = type(kind.__name__, (kind,), {"__getattribute__": look, "__slots__": ()})
         object.__setattr__(self.parts, "__class__", watched)

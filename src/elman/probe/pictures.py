@@ -107,3 +107,28 @@ def _values(values: Sequence[float | None]) -> list[float]:
 def _plain(text: str) -> str:
     """A dollar is no formula."""
     return text.replace("$", r"\$")
+
+
+def draw_all(plots: Sequence[Plot], path: Path) -> Path:
+    """Draw all plots into one PNG, two in a row."""
+    rows = max((len(plots) + 1) // 2, 1)
+    figure = new_figure(12, 4.2 * rows)
+    for place, plot in enumerate(plots):
+        put(figure.add_subplot(rows, 2, place + 1), plot)
+    return save_picture(figure, path)
+
+
+def draw_beside(plots: Sequence[Plot], path: Path) -> Path:
+    """Draw plots of lines side by side, with one legend; those that share an axis of values have the same range."""
+    figure = new_figure(4.6 * len(plots), 4.3)
+    frames = figure.subplots(1, len(plots), squeeze=False)[0]
+    logarithmic = [plot.limits for plot in plots if plot.y_scale == "log"]
+    for axes, plot in zip(frames, plots, strict=True):
+        put(axes, plot)
+        axes.get_legend().remove()
+        if plot.y_scale == "log":
+            axes.set_ylim(min(low for low, _ in logarithmic) / 1.5, max(high for _, high in logarithmic) * 1.5)
+    figure.legend(
+        *frames[0].get_legend_handles_labels(), loc="outside lower center", ncols=8, frameon=False, fontsize=9
+    )
+    return save_picture(figure, path)

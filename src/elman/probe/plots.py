@@ -70,7 +70,7 @@ class Plot:
 
 
 def plots_of(result: Mapping[str, Any]) -> list[Plot]:
-    """The plots of a result; those of which it has no measurement are left out."""
+    """The plots of a result (`elman.probe.result`); those of which it has no measurement are left out."""
     makers = (_gradient, _context, _exponents, _singular_values, _gates, _norms)
     made = [maker(result) for maker in makers]
     return [plot for plot in made if plot is not None and any(has_values(series) for series in plot.series)]
@@ -84,6 +84,11 @@ def has_values(series: Series) -> bool:
 def number(value: Any) -> float | None:
     """A number that can be drawn, or None."""
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def _layer(entry: Mapping[str, Any]) -> str:
+    """A layer's name; of a layer of two directions the one that runs backwards is named."""
+    return f"layer {entry['layer']}" + (f", {entry['direction']}" if entry.get("direction") else "")
 
 
 def _numbers(values: Any) -> list[float | None]:
@@ -164,7 +169,7 @@ def _singular_values(result: Mapping[str, Any]) -> Plot:
 
 def _spectra(result: Mapping[str, Any], name: str) -> list[Series]:
     return [
-        Series(f"layer {entry['layer']}", list(range(1, len(entry[name]) + 1)), _numbers(entry[name]))
+        Series(_layer(entry), list(range(1, len(entry[name]) + 1)), _numbers(entry[name]))
         for entry in result.get("spectrum") or ()
         if entry.get(name)
     ]
@@ -176,15 +181,15 @@ def _gates(result: Mapping[str, Any]) -> Plot:
     at_1: list[float | None] = []
     for entry in result.get("saturation") or ():
         for gate in entry.get("gates") or ():
-            names.append(f"layer {entry['layer']}, {gate['name']} gate")
+            names.append(f"{_layer(entry)}, {gate['name']} gate")
             at_0.append(number(gate.get("at_0")))
             at_1.append(number(gate.get("at_1")))
         for unit in entry.get("tanh") or ():
-            names.append(f"layer {entry['layer']}, {unit['name']} (tanh)")
+            names.append(f"{_layer(entry)}, {unit['name']} (tanh)")
             at_0.append(None)
             at_1.append(number(unit.get("at_1")))
         if number(entry.get("dead")):
-            names.append(f"layer {entry['layer']}, dead units")
+            names.append(f"{_layer(entry)}, dead units")
             at_0.append(number(entry["dead"]))
             at_1.append(None)
     return Plot(
@@ -208,7 +213,7 @@ def _norms(result: Mapping[str, Any]) -> Plot:
             points = [point for point in norms if point["state"] == state]
             series.append(
                 Series(
-                    f"layer {entry['layer']}, {state}",
+                    f"{_layer(entry)}, {state}",
                     [point["step"] for point in points],
                     _numbers([point["median"] for point in points]),
                     _numbers([point.get("low") for point in points]) if "low" in points[0] else None,
@@ -224,4 +229,5 @@ def _norms(result: Mapping[str, Any]) -> Plot:
         "norm of the state",
         series,
         kind="points",
+        x_scale="log",
     )

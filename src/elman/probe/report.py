@@ -16,6 +16,7 @@ from string import Template
 from typing import Any
 
 from elman import __version__
+from elman.cells import as_text
 from elman.files import write_atomically
 from elman.probe.plots import Plot, number, plots_of
 
@@ -41,6 +42,13 @@ def write_pictures(result: Mapping[str, Any], folder: str | Path) -> list[Path]:
     paths = [draw(plot, folder / f"{plot.key}.png") for plot in plots_of(result)]
     write_atomically(folder / JSON, as_json(result) + "\n")
     return [*paths, folder / JSON]
+
+
+def write_picture(result: Mapping[str, Any], path: str | Path) -> Path:
+    """Write all plots as one PNG. Needs matplotlib. Raises `RunError` if it can't be written."""
+    from elman.probe.pictures import draw_all  # noqa: PLC0415
+
+    return draw_all(plots_of(result), Path(path))
 
 
 def as_json(value: Any) -> str:
@@ -119,7 +127,15 @@ def _footer(result: Mapping[str, Any]) -> str:
 
 
 def _verdict(result: Mapping[str, Any]) -> str:
-    return _section("verdict", "".join(f"<p>{escape(str(sentence))}</p>" for sentence in result.get("verdict") or ()))
+    return _section(
+        "verdict", "".join(f"<p>{escape(_sentence(sentence))}</p>" for sentence in result.get("verdict") or ())
+    )
+
+
+def _sentence(words: Any) -> str:
+    """With a capital and a full stop."""
+    text = str(words).strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def _section(name: str, content: str, title: str = "") -> str:
@@ -128,20 +144,25 @@ def _section(name: str, content: str, title: str = "") -> str:
 
 
 def _remedies(result: Mapping[str, Any]) -> str:
-    items = "".join(map(_remedy, result.get("remedies") or ()))
+    runs = (result.get("tried") or {}).get("runs") or ()
+    items = "".join(_remedy(remedy, runs) for remedy in result.get("remedies") or ())
     return _section(
         "what-to-do", f'<ol class="remedies">{items}</ol>' if items else "", "What to change, in this order"
     )
 
 
-def _remedy(remedy: Mapping[str, Any]) -> str:
-    options = ", ".join(f"{name} = {_value(value)}" for name, value in _flat(remedy.get("option") or {}))
-    gained = number(remedy.get("gained"))
+def _remedy(remedy: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> str:
+    option = remedy.get("option") or {}
+    options = ", ".join(f"{name} = {as_text(value)}" for name, value in _flat(option))
+    run: Mapping[str, Any] = next((run for run in runs if run.get("option") == option), {})
+    gained = number(run.get("gained_nats", remedy.get("gained")))
     tried = ""
     if gained is not None:
-        words = f"gained {gained:.3g} nats" if gained > 0 else "tried: gained nothing"
+        words = f"tried: gained {gained:.3g} nats" if gained > 0 else f"tried: lost {-gained:.3g} nats"
         tried = f'<span class="gained{"" if gained > 0 else " nothing"}">{escape(words)}</span>'
-    return f"<li><code>{escape(options)}</code>{tried}<p>{escape(str(remedy.get('reason', '')))}</p></li>"
+    elif run.get("error"):
+        tried = f'<span class="gained nothing">{escape("tried: " + str(run["error"]))}</span>'
+    return f"<li><code>{escape(options)}</code>{tried}<p>{escape(_sentence(remedy.get('reason', '')))}</p></li>"
 
 
 def _flat(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -150,14 +171,12 @@ def _flat(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield from _flat(value) if isinstance(value, Mapping) else [(str(name), value)]
 
 
-def _value(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, (bool, type(None))) else str(value)
-
-
 def _horizons(result: Mapping[str, Any]) -> str:
     lags = result.get("lags") or [0]
-    # A network in a user's own module may have layers of which there is no spectrum.
-    verdicts = {entry["layer"]: entry.get("verdict", "") for entry in result.get("spectrum") or ()}
+    # Layers that hand no gradient on have no spectrum.
+    verdicts = {
+        (entry["layer"], "direction" in entry): entry.get("verdict", "") for entry in result.get("spectrum") or ()
+    }
 
     def lag(value: Any) -> str:
         found = number(value)
@@ -168,7 +187,7 @@ def _horizons(result: Mapping[str, Any]) -> str:
             f"layer {entry['layer']}, {entry['state']}",
             lag(entry.get("lag_1_e")),
             lag(entry.get("lag_1_percent")),
-            verdicts.get(entry["layer"], ""),
+            verdicts.get((entry["layer"], str(entry["state"]).endswith("backwards")), ""),
         ]
         for entry in result.get("horizons") or ()
     ]
@@ -183,7 +202,7 @@ def _figure(plot: Plot) -> str:
     heads, rows = table_of(plot)
     return (
         f'<section id="{plot.key}"><h2>{escape(plot.title)}</h2><p class="how">{escape(plot.how)}</p>'
-        f'<figure class="drawing"></figure>'
+        '<figure class="drawing"></figure>'
         f'<details><summary>The values as a table</summary><div class="scroll" tabindex="0">{_table(heads, rows)}</div>'
         "</details></section>"
     )

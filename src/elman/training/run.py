@@ -6,6 +6,7 @@ The run's folder holds the model (see `elman.models.folder`; its weights are the
     metrics.jsonl            what was measured, a line each; events.out.* the same for TensorBoard
     curves.png               losses over time
     input-1.txt …            texts that came from no file: standard input, documents made in Python
+    lint.json                what the linter found (see `elman.probe.lint`)
     …                        pictures that the task draws
 """
 
@@ -27,8 +28,14 @@ from elman.models.device import find_device
 from elman.models.folder import CONFIG, WEIGHTS, load_weights, model_of, read_config, save_description, save_weights
 from elman.models.options import BUDGETS, TrainOptions, check_names, flag
 from elman.models.sources import recall, remember
+<<<<<<< HEAD
 from elman.models.task import Task, settled
 from elman.models.tasks import AUTO, TASKS, TaskFacts, task_named
+=======
+from elman.models.task import Task
+from elman.models.tasks import AUTO, TaskFacts, task_named
+from elman.probe.lint import Finding, Lint, WatchedParts, lint_end, lint_start
+>>>>>>> report
 from elman.training.checkpoint import Progress
 from elman.training.curves import draw_curves
 from elman.training.folder import make_folder, next_free, parts, refuse_existing, taken_in
@@ -131,12 +138,13 @@ def _reading_shown(quiet: bool) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Run:
-    """A run that can start, or go on. `notes` is what a person should know of its data."""
+    """A run that can start, or go on. `notes` is what a person should know of its data, `lint` what is wrong with it."""
 
     folder: Path
     options: TrainOptions
     task: Task
     notes: list[str]
+    lint: Lint
 
 
 def _open(sources: Sequence[Source] | None, out: Path | None, overwrite: bool, given: dict[str, Any]) -> _Run:
@@ -155,7 +163,9 @@ def _open(sources: Sequence[Source] | None, out: Path | None, overwrite: bool, g
     data = kind.read(sources, options)
     options = settled(facts, kind, data, given)
     device = find_device(options.device)
-    task = kind.task(data, kind.fit(data, options).to(device), options)
+    watched, lint = WatchedParts(data), Lint()
+    task = kind.task(data, kind.fit(watched.parts, options).to(device), options)
+    lint.check("scale-from-test", watched.finding)
 
     def describe(folder: Path) -> None:
         record = {
@@ -166,7 +176,7 @@ def _open(sources: Sequence[Source] | None, out: Path | None, overwrite: bool, g
         save_description(folder, task.network, record)
 
     folder = make_folder(next_free(Path("runs"), facts.name) if out is None else out, describe)
-    return _Run(folder, options, task, why)
+    return _Run(folder, options, task, why, lint)
 
 
 def _choose(task: str, sources: Sequence[Source] | None, encoding: str) -> tuple[TaskFacts, list[str]]:
@@ -212,7 +222,7 @@ def _reopen(folder: Path, given: dict[str, Any]) -> _Run:
             "put the data back, or start a new run."
         )
     save_description(folder, network, {**record, "options": options.of_task()})
-    return _Run(folder, options, task, [])
+    return _Run(folder, options, task, [], Lint.read(folder))
 
 
 def _fit(run: _Run, display: Display, longer: bool) -> TrainResult:
@@ -226,6 +236,11 @@ def _fit(run: _Run, display: Display, longer: bool) -> TrainResult:
     trainer = Trainer(task, run.options, folder, lambda: save_weights(folder, model), [display])
     if trainer.resume(longer):
         display.note(f"going on from step {trainer.progress.step}")
+    else:
+        lint_start(task, run.lint)
+        run.lint.save(folder)
+    for finding in run.lint.findings:
+        display.note(finding.note)
     with closing(MetricsLog(folder, trainer.progress.step)) as metrics:
         trainer.observers.append(metrics)
         if importlib.util.find_spec("tensorboard"):
@@ -243,8 +258,8 @@ def _fit(run: _Run, display: Display, longer: bool) -> TrainResult:
         task.draw(folder)
     else:
         display.note("note: no pictures were drawn: pip install 'elman[figures]' for them.")
-    for note in _beaten(result):
-        display.note(note)
+    for finding in _lint_result(run, result):
+        display.note(finding.note)
     return result
 
 
@@ -270,6 +285,7 @@ def _score(run: _Run, progress: Progress) -> TrainResult:
     return result
 
 
+<<<<<<< HEAD
 def _beaten(result: TrainResult) -> list[str]:
     """A warning for each part on which the network is no better than the trivial baseline, by the first of its scores."""
     warnings, lower = [], getattr(task_named(result.task).network_kind, "lower_is_better", ())
@@ -284,6 +300,14 @@ def _beaten(result: TrainResult) -> list[str]:
                 f"baseline's, {scores[f'baseline_{name}']:.4f}: give it more data, or more time."
             )
     return warnings
+=======
+def _lint_result(run: _Run, result: TrainResult) -> list[Finding]:
+    """What the linter finds when a run has ended."""
+    scores = {"validation": result.scores, "test": result.test_scores or {}}
+    found = lint_end(run.task, scores, run.lint)
+    run.lint.save(run.folder)
+    return found
+>>>>>>> report
 
 
 def _absolute(options: TrainOptions) -> TrainOptions:
