@@ -28,14 +28,9 @@ from elman.models.device import find_device
 from elman.models.folder import CONFIG, WEIGHTS, load_weights, model_of, read_config, save_description, save_weights
 from elman.models.options import BUDGETS, TrainOptions, check_names, flag
 from elman.models.sources import recall, remember
-<<<<<<< HEAD
 from elman.models.task import Task, settled
 from elman.models.tasks import AUTO, TASKS, TaskFacts, task_named
-=======
-from elman.models.task import Task
-from elman.models.tasks import AUTO, TaskFacts, task_named
 from elman.probe.lint import Finding, Lint, WatchedParts, lint_end, lint_start
->>>>>>> report
 from elman.training.checkpoint import Progress
 from elman.training.curves import draw_curves
 from elman.training.folder import make_folder, next_free, parts, refuse_existing, taken_in
@@ -285,29 +280,12 @@ def _score(run: _Run, progress: Progress) -> TrainResult:
     return result
 
 
-<<<<<<< HEAD
-def _beaten(result: TrainResult) -> list[str]:
-    """A warning for each part on which the network is no better than the trivial baseline, by the first of its scores."""
-    warnings, lower = [], getattr(task_named(result.task).network_kind, "lower_is_better", ())
-    for part, scores in (("validation", result.scores), ("test", result.test_scores or {})):
-        name = next((name for name in scores if f"baseline_{name}" in scores), None)
-        if name is None:
-            continue
-        gain = scores[name] - scores[f"baseline_{name}"]
-        if (-gain if name in lower else gain) <= 0:
-            warnings.append(
-                f"warning: on the {part} part the network's {name} {scores[name]:.4f} is no better than the trivial "
-                f"baseline's, {scores[f'baseline_{name}']:.4f}: give it more data, or more time."
-            )
-    return warnings
-=======
 def _lint_result(run: _Run, result: TrainResult) -> list[Finding]:
     """What the linter finds when a run has ended."""
     scores = {"validation": result.scores, "test": result.test_scores or {}}
     found = lint_end(run.task, scores, run.lint)
     run.lint.save(run.folder)
     return found
->>>>>>> report
 
 
 def _absolute(options: TrainOptions) -> TrainOptions:
