@@ -59,6 +59,34 @@ class TrainOptions:
     target: str | None = _option(
         None, "The column of its translation: its name, or number from 1. None: guessed.", group="Data"
     )
+    id: str | None = _option(
+        None, "The column that tells series apart: its name, or number from 1. None: guessed.", group="Data"
+    )
+    time: str | None = _option(None, "The column of the time: its name, or number from 1. None: guessed.", group="Data")
+    values: str | list[str] | tuple[str, ...] | None = _option(  # noqa: RUF009
+        None, "A column to forecast. None: y, else all columns of numbers that nothing else is.", group="Data"
+    )
+    past: str | list[str] | tuple[str, ...] | None = _option(  # noqa: RUF009
+        None, "A column that goes with what is to forecast, and is known up to now.", group="Data"
+    )
+    known: str | list[str] | tuple[str, ...] | None = _option(  # noqa: RUF009
+        None, "A column that goes with what is to forecast, and is known ahead.", group="Data"
+    )
+    calendar: bool = _option(
+        False, "Read besides what time stamps say of the calendar: hour, day of the week, of the year.", group="Data"
+    )
+    missing: str = _option(
+        "error",
+        "What becomes of a value that is missing, NaN or infinite in a series: an error, the value before it, or the line "
+        "between its neighbours.",
+        choices=("error", "carry", "interpolate"),
+        group="Data",
+    )
+    season: int | None = _option(
+        None,
+        "Steps of a season, for the trivial forecast and the score mase. None: a day of hours, a week of days, …",
+        group="Data",
+    )
     strict: bool = _option(False, "Stop at the first bad row, where bad rows are skipped and counted.", group="Data")
     encoding: str = _option("utf-8", "Encoding of all texts.", group="Data")
     normalisation: str = _option(
@@ -115,13 +143,47 @@ class TrainOptions:
     beam: int = _option(5, "Beginnings that the search for a translation keeps; 1 is greedy.", group="Network")
     alpha: float = _option(1.0, "How much longer translations are preferred; 0 for not at all.", group="Network")
 
+    look_back: int = _option(
+        96,
+        "Steps that a forecast looks back on; 0: whole series, of which each step forecasts the next.",
+        group="Network",
+    )
+    horizon: int = _option(24, "Steps to forecast.", group="Network")
+    segment: int | None = _option(
+        None, "Steps that are one step of the cell. None: a quarter of the look-back.", group="Network"
+    )
+    joint: bool = _option(False, "Forecast all columns together, each by all of them.", group="Network")
+    head: str = _option(
+        "direct",
+        "How the horizon is forecast: all segments at once, or each from the one before it.",
+        choices=("direct", "autoregressive"),
+        group="Network",
+    )
+    loss: str = _option(
+        "absolute",
+        "What a forecast is, and its loss: a point (absolute or squared error), quantiles, a distribution of numbers (normal, "
+        "student), of counts (poisson), of on and off (bernoulli).",
+        choices=("absolute", "squared", "quantile", "normal", "student", "poisson", "bernoulli"),
+        group="Network",
+    )
+    quantiles: str = _option(
+        "0.1,0.5,0.9", "Levels of the quantiles that are forecast, commas between them.", group="Network"
+    )
+    scaling: str = _option(
+        "auto",
+        "How each window is scaled: by its last value, mean, mean and deviation, or not. auto: last; mean for counts; none "
+        "for on and off, and for whole series.",
+        choices=("auto", "last", "mean", "standard", "none"),
+        group="Network",
+    )
+
     minutes: float | None = _option(None, "Train for so many minutes (10 if no budget is given).")
     epochs: float | None = _option(None, "Train for so many passes over the data.")
     steps: int | None = _option(None, "Train for so many updates.")
     max_epochs: float | None = _option(
         None, "With a budget in minutes, at most so many passes: small data is learnt by then."
     )
-    batch: int = _option(32, "Streams that are read side by side.")
+    batch: int = _option(32, "Streams, or windows of a series, that are read side by side.")
     batch_tokens: int = _option(1024, "Tokens of a batch of sequences, their padding among them.")
     bptt: int = _option(64, "Steps of a window: how far gradients go back. State is carried further.")
     lr: float = _option(3e-3, "Highest learning rate; warm-up before it, cosine after it.")
@@ -147,7 +209,7 @@ class TrainOptions:
     def __post_init__(self) -> None:
         for option in fields(self):
             self._check_kind(option.name, getattr(self, option.name), option.metadata["choices"])
-        for name in ("valid", "test"):
+        for name in ("valid", "test", "values", "past", "known"):
             self._one_or_more(name)
         for name in (
             "hidden",
@@ -161,10 +223,11 @@ class TrainOptions:
             "validations",
             "minimum_count",
             "beam",
+            "horizon",
         ):
             self._check(name, getattr(self, name) >= 1, "must be at least 1")
         self._check("seed", 0 <= self.seed < 2**63, "must be a whole number from 0 to 2⁶³ - 1")
-        for name in ("warmup", "clip", "weight_decay", "patience", "alpha", "rare_dropout"):
+        for name in ("warmup", "clip", "weight_decay", "patience", "alpha", "rare_dropout", "look_back"):
             self._check(name, getattr(self, name) >= 0, "must be 0 or more")
         for name in (*BUDGETS, "max_epochs", "lr"):
             self._check(name, getattr(self, name) is None or getattr(self, name) > 0, "must be more than 0")
@@ -173,6 +236,9 @@ class TrainOptions:
         self._check("valid_fraction", 0 < self.valid_fraction < 1, "must lie between 0 and 1")
         self._check("test_fraction", self.test_fraction + self.valid_fraction < 1, "leaves nothing to train on")
         self._check("vocabulary", self.vocabulary is None or self.vocabulary >= 1, "must be at least 1")
+        for name in ("segment", "season"):
+            self._check(name, getattr(self, name) is None or getattr(self, name) >= 1, "must be at least 1")
+        self._check("quantiles", bool(self.levels), "must be numbers between 0 and 1, in order, commas between them")
         for name in ("valid", "test"):
             self._check(
                 name, "-" not in (getattr(self, name) or ()), "can't be standard input, which is for DATA: name a file"
@@ -248,6 +314,15 @@ class TrainOptions:
             raise OptionError(f"{flag(name)} {getattr(self, name)!r} {what}.")
 
     @property
+    def levels(self) -> tuple[float, ...]:
+        """The quantiles as numbers; none if they are not in order between 0 and 1."""
+        try:
+            found = tuple(float(level) for level in self.quantiles.split(","))
+        except ValueError:
+            return ()
+        return found if sorted({0.0, 1.0, *found}) == [0.0, *found, 1.0] else ()
+
+    @property
     def budget(self) -> tuple[str, float]:
         """What the run's length is counted in, and how much of it there is."""
         for name in BUDGETS:
@@ -280,7 +355,7 @@ _KIND_NAMES = {
     float: "a number",
     str: "a text",
     bool: "true or false",
-    tuple: "a path or a list of paths",
+    tuple: "a text or a list of texts",
     dict: "a table of options or a list of NAME=VALUE",
 }
 

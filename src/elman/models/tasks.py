@@ -140,6 +140,26 @@ TASKS: dict[str, TaskFacts] = {
                 "weight_decay": 0.01,
             },
         ),
+        TaskFacts(
+            name="forecast",
+            title="a forecaster of series",
+            network="elman.models.forecasting:ForecastingModel",
+            trainer="elman.models.forecasting_task:ForecastingKind",
+            example="elman predict {run} series.csv",
+            options=(
+                "id", "time", "values", "past", "known", "calendar", "missing", "season", "test_fraction", "strict",
+                "look_back", "horizon", "segment", "joint", "head", "loss", "quantiles", "scaling", "batch", "batch_tokens",
+            ),
+            defaults={
+                "cell": "gru",
+                "hidden": 256,
+                "embedding": 256,
+                "dropout": 0.5,
+                "batch": 256,
+                "lr": 1e-3,
+                "averaging": 0.99,
+            },
+        ),
     )
 }  # fmt: skip
 

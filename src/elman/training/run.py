@@ -262,12 +262,17 @@ def _beaten(result: TrainResult) -> list[str]:
     warnings = []
     for part, scores in (("validation", result.scores), ("test", result.test_scores or {})):
         name = next((name for name in scores if f"baseline_{name}" in scores), None)
-        if name is not None and scores[name] <= scores[f"baseline_{name}"]:
+        if name is not None and _no_better(result.task, scores[name], scores[f"baseline_{name}"]):
             warnings.append(
                 f"warning: on the {part} part the network's {name} {scores[name]:.4f} is no better than the trivial "
                 f"baseline's, {scores[f'baseline_{name}']:.4f}: give it more data, or more time."
             )
     return warnings
+
+
+def _no_better(task: str, score: float, baseline: float) -> bool:
+    lower = getattr(task_named(task).network_kind, "lower_is_better", False)
+    return score >= baseline if lower else score <= baseline
 
 
 def _absolute(options: TrainOptions) -> TrainOptions:
