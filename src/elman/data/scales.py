@@ -88,12 +88,16 @@ def fit_scales(
         for name, y_T in zip(channel_names(one.id, values, joint), one.y_TD.T, strict=True):
             gathered.setdefault(name, []).append(y_T)
     fitted = [_of_channel(parts, standardise, season) for parts in gathered.values()]
+    mean_C, deviation_C, level_C, change_C = np.array(fitted).T
     rows = [np.concatenate([one.past_TP, one.known_FK[: len(one)]], 1) for one in series]
     return Scales(
         tuple(gathered),
         joint,
-        *(np.array(column) for column in zip(*fitted, strict=True)),
-        covariates=np.stack(_moments(np.concatenate(rows))),
+        mean_C,
+        deviation_C,
+        level_C,
+        change_C,
+        np.stack(_moments(np.concatenate(rows))),
     )
 
 

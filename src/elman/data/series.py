@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -145,7 +146,7 @@ def _joined(before: Series, one: Series) -> Series:
     def both(name: str) -> np.ndarray:
         return np.concatenate([getattr(before, name)[: len(before)], getattr(one, name)])
 
-    arrays = {name: both(name) for name in ("stamps_T", "y_TD", "past_TP", "known_FK")}
+    arrays: dict[str, Any] = {name: both(name) for name in ("stamps_T", "y_TD", "past_TP", "known_FK")}
     return replace(one, **arrays, begin=len(before) + one.begin)
 
 

@@ -17,7 +17,7 @@ embedding of a channel that it doesn't know is the mean of the others.
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -128,7 +128,7 @@ class ForecastNetwork(nn.Module):
         shift_BD, width_BD = window_scale(z_TBD, config.scaling)
         read_TBD = torch.cat([(z_TBD - shift_BD) / width_BD, batch.past_TBP, batch.known_FBK[:look_back]], -1)
         e_NBD = self._projected(_segments(_whole_segments(read_TBD, step, front=True), step), batch.channels_B)
-        h_NBH, state, _ = self.recurrent.run(e_NBD, None)
+        h_NBH, state = self._run(e_NBD, None)
         known_NBK = _segments(_whole_segments(batch.known_FBK[look_back:], step, front=False), step)
         if self.direct:
             raw = self._direct(state, known_NBK, batch.channels_B)
@@ -156,7 +156,7 @@ class ForecastNetwork(nn.Module):
         if self.config.known:
             e_NBD = e_NBD + self.ahead(known_NBK)
         # Side by side: (1, N B, D), each from the state of its row.
-        h_1MH, _, _ = self.recurrent.run(e_NBD.reshape(1, count * batch, -1), _repeated(state, count))
+        h_1MH, _ = self._run(e_NBD.reshape(1, count * batch, -1), _repeated(state, count))
         return self._values(h_1MH.reshape(count, batch, -1))
 
     def _in_turn(
@@ -167,7 +167,8 @@ class ForecastNetwork(nn.Module):
         channels_B: Int[Tensor, "B"],
     ) -> Float[Tensor, "T B D Q"]:
         """Each segment of the horizon is forecast from the one before it."""
-        config, found = self.config, []
+        config = self.config
+        found: list[Tensor] = []
         batch = len(channels_B)
         for known_BK in known_NBK:
             if found:
@@ -175,9 +176,14 @@ class ForecastNetwork(nn.Module):
                 known_SBK = known_BK.reshape(batch, config.segment, config.known).transpose(0, 1)
                 past_SBP = point_SBD.new_zeros(config.segment, batch, config.past)
                 segment_1BD = _segments(torch.cat([point_SBD, past_SBP, known_SBK], -1), config.segment)
-                h_1BH, state, _ = self.recurrent.run(self._projected(segment_1BD, channels_B), state)
+                h_1BH, state = self._run(self._projected(segment_1BD, channels_B), state)
             found.append(self._values(h_1BH))
         return torch.cat(found)
+
+    def _run(self, x_NBD: Float[Tensor, "N B D"], state: tuple | None) -> tuple[Float[Tensor, "N B H"], Any]:
+        h_NBH: Any
+        h_NBH, after, _ = self.recurrent.run(x_NBD, state)
+        return h_NBH, after
 
     def _projected(self, segments_NBD: Float[Tensor, "N B D"], channels_B: Int[Tensor, "B"]) -> Float[Tensor, "N B E"]:
         e_NBD = self.projection(segments_NBD)

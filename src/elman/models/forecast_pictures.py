@@ -30,7 +30,7 @@ def draw_forecasts(path: Path, part: str, network: ForecastingModel, frames: Fra
         _plot_forecast(axis, network, frames, series, place, np.array([first]))
         axis.axvline(first - 0.5, color="#999999", lw=0.7, ls=":")
         axis.set_title(name, fontsize=9, loc="left")
-    _legend(figure, axes, network)
+    _legend(axes, network)
     figure.suptitle(f"{part}: the last forecast", fontsize=10)
     return save_picture(figure, path)
 
@@ -52,7 +52,7 @@ def draw_backtest(path: Path, part: str, network: ForecastingModel, frames: Fram
     axes[-1].set_ylim(bottom=0)
     axes[-1].set_xlabel("steps ahead")
     axes[-1].set_title(f"mean absolute error, {scores.windows:,} windows (standardised)", fontsize=9, loc="left")
-    _legend(figure, axes, network)
+    _legend(axes, network)
     figure.suptitle(f"{part}: back-test", fontsize=10)
     return save_picture(figure, path)
 
@@ -100,7 +100,7 @@ def _figure(rows: int) -> tuple[Any, list[Any]]:
     return figure, axes
 
 
-def _legend(figure: Any, axes: list[Any], network: ForecastingModel) -> None:
+def _legend(axes: list[Any], network: ForecastingModel) -> None:
     from matplotlib.lines import Line2D  # noqa: PLC0415
     from matplotlib.patches import Patch  # noqa: PLC0415
 

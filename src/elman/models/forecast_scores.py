@@ -1,6 +1,7 @@
 """How well forecasts do, over all windows of a part: errors, quantiles, likelihood, and what trivial forecasts come to.
 
-All in the units of z, in which each channel of the training part has mean 0 and deviation 1 (counts, and on and off, as they are).
+All in the units of z, in which each channel of the training part has mean 0 and deviation 1 (counts, and on and off, are as
+they are).
 
     mse, mae     mean squared and absolute error of the point
     mase         mean absolute error over the mean change of the training part in one season (Hyndman and Koehler, 2006);

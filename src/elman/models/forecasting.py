@@ -330,7 +330,9 @@ def check_values(series: Sequence[Series], loss: str) -> None:
 def _read_facts(path: Path) -> SeriesFacts:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        columns = {name: tuple(v) if isinstance(v, list) else v for name, v in content["columns"].items()}
+        columns: dict[str, Any] = {
+            name: tuple(v) if isinstance(v, list) else v for name, v in content["columns"].items()
+        }
         return SeriesFacts(
             Columns(**columns),
             Clock(**content["clock"]),

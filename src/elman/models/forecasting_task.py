@@ -26,7 +26,7 @@ from elman.models.forecasting import ForecastingModel, SeriesFacts, check_values
 from elman.models.options import TrainOptions
 
 # Windows of a validation while training; at the end all are scored.
-_VALIDATED = 4096
+_VALIDATED = 1024
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ class ForecastingKind:
         if sources is None:
             raise DataError("there is nothing to forecast: give DATA, a table with a row a step.")
         bad = BadRows(options.strict)
-        asked = Columns(options.id, options.time, options.values or (), options.past or (), options.known or ())
+        asked = Columns(
+            options.id, options.time, *(tuple(names or ()) for names in (options.values, options.past, options.known))
+        )
         found = read_series(sources, asked, missing=options.missing, encoding=options.encoding, bad=bad)
 
         def more(part: Sequence[Source]) -> list[Series]:
@@ -132,15 +134,11 @@ def split_series(
         0.0 if test is not None else options.test_fraction,
     )
     train, held_valid, held_test = hold_out_ends(series, fractions, reach, bad)
-    if valid is None:
-        valid = held_valid
-    else:
-        valid = long_enough(continued(valid, train, clock, reach), reach, bad)
-    if test is None:
-        test = held_test or None
-    else:
-        # A test part goes on where what is there before it ends: the part to validate on, or the one to train on.
+    # A test part goes on where what is there before it ends: the part to validate on, or the one to train on.
+    valid = held_valid if valid is None else long_enough(continued(valid, train, clock, reach), reach, bad)
+    if test is not None:
         test = long_enough(continued(test, [*train, *valid], clock, reach), reach, bad)
+    test = test if test is not None else held_test or None
     for name, part in (("train on", train), ("validate", valid), ("test", test)):
         if part is not None and not part:
             raise DataError(" ".join([f"no series is long enough to {name}.", *bad.notes()]))
@@ -181,7 +179,7 @@ class ForecastingTask:
         self._train, self._valid = network.frames(data.train), network.frames(data.valid)
         self._test = None if data.test is None else network.frames(data.test)
         self._whole = not network.config.look_back
-        self._buckets = Buckets(self._train.lengths_S, options.batch_tokens, options.seed)
+        self._buckets = Buckets(self._train.lengths_S.tolist(), options.batch_tokens, options.seed)
         # An example is a window of one column, unless columns are forecast together.
         self._size = max(options.batch // (1 if options.joint else len(data.columns.values)), 1)
         self.steps_per_epoch = len(self._buckets) if self._whole else -(-len(self._train) // self._size)

@@ -166,9 +166,7 @@ class TrainOptions:
         choices=("absolute", "squared", "quantile", "normal", "student", "poisson", "bernoulli"),
         group="Network",
     )
-    quantiles: str = _option(
-        "0.1,0.5,0.9", "Levels of the quantiles that are forecast, commas between them.", group="Network"
-    )
+    quantiles: str = _option("0.1,0.5,0.9", "Levels of the quantiles to forecast, with commas.", group="Network")
     scaling: str = _option(
         "auto",
         "How each window is scaled: by its last value, mean, mean and deviation, or not. auto: last; mean for counts; none "
