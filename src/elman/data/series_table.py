@@ -134,6 +134,18 @@ def holds_numbers(column: str, sample: Sequence[Row]) -> bool:
     return bool(cells) and 2 * sum(map(is_number, cells)) > len(cells)
 
 
+def series_by_content(table: Table, sample: Sequence[Row]) -> str | None:
+    """What a table holds, in words, if it is series: a column of time, and besides it an id at most and else numbers."""
+    series_id = known_column(table.columns, ID_NAMES)
+    others = [column for column in table.columns if column != series_id]
+    time = time_column(others, sample)
+    numbers = [column for column in others if column != time]
+    if time is None or not numbers or not all(holds_numbers(column, sample) for column in numbers):
+        return None
+    whose = f", by series (column {series_id!r})" if series_id else ""
+    return f"numbers over time (column {time!r}){whose}"
+
+
 def _is_stamp(cell: str) -> bool:
     try:
         read_stamp(cell)

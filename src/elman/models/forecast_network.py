@@ -63,10 +63,6 @@ class ForecastConfig(StackConfig):
             raise OptionError(
                 f"--embedding {self.embedding} must be even: half of it tells the position, half the channel."
             )
-        if not self.look_back and self.layer_options.get("reverse"):
-            raise OptionError(
-                "--layer-option reverse=true would read whole series from their ends: give a --look-back."
-            )
 
     @property
     def head_in_words(self) -> str:

@@ -78,7 +78,7 @@ class ForecastingKind:
 
     def fit(self, data: SeriesParts, options: TrainOptions) -> ForecastingModel:
         values, joint = data.columns.values, options.joint
-        season = options.season or data.clock.season
+        season = options.season or _season(data)
         scales = fit_scales(data.train, values, joint=joint, standardise=options.loss not in RAW, season=season)
         facts = SeriesFacts(data.columns, data.clock, scales, options.missing, options.calendar, season)
         extra = data.clock.calendar(data.train[0].stamps_T[:1]).shape[1] if options.calendar else 0
@@ -107,6 +107,12 @@ class ForecastingKind:
 
     def task(self, data: SeriesParts, network: ForecastingModel, options: TrainOptions) -> "ForecastingTask":
         return ForecastingTask(data, network, options)
+
+
+def _season(data: SeriesParts) -> int:
+    """The season that the step makes likely, if there are two of them to learn from; else 1."""
+    guess = data.clock.season
+    return guess if max(map(len, data.train)) >= 2 * guess else 1
 
 
 def split_series(
