@@ -13,7 +13,7 @@ from torch import Tensor
 from elman.data.bad_rows import BadRows
 from elman.data.buckets import Buckets
 from elman.data.scales import fit_scales
-from elman.data.series import Columns, Reach, Series, continued, hold_out_ends, long_enough
+from elman.data.series import Columns, Reach, Series, SeriesReading, continued, hold_out_ends, long_enough
 from elman.data.series_table import read_series
 from elman.data.stamps import Clock
 from elman.data.text import Source
@@ -74,6 +74,13 @@ class ForecastingKind:
         test = None if options.test is None else more(list(options.test))
         return split_series(
             found.series, valid, test, found.columns, found.clock, options, bad, [f"data: {found.understood}"]
+        )
+
+    def split(self, found: SeriesReading, options: TrainOptions) -> SeriesParts:
+        """The parts of series that are in memory."""
+        notes = [f"data: {found.understood}"]
+        return split_series(
+            found.series, None, None, found.columns, found.clock, options, BadRows(options.strict), notes
         )
 
     def fit(self, data: SeriesParts, options: TrainOptions) -> ForecastingModel:
