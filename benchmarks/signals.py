@@ -73,7 +73,7 @@ def etth1(data: Path, folder: Path) -> None:
 
 def chorales(data: Path, folder: Path) -> None:
     """A table for each part: a row a frame, a column a key of the piano, and which piece it is."""
-    from scipy.io import loadmat  # noqa: PLC0415
+    from scipy.io import loadmat  # type: ignore[import-untyped]  # noqa: PLC0415
 
     pieces = loadmat(data / "JSB_Chorales.mat")
     for part in ("train", "valid", "test"):

@@ -26,11 +26,13 @@ def draw_forecasts(path: Path, part: str, network: ForecastingModel, frames: Fra
         first = int(frames.lengths_S[series]) - horizon
         shown = min(network.config.look_back or first, max(3 * horizon, 48))
         y_T = frames.series[series].y_TD[:, place]
-        axis.plot(range(first - shown, first + horizon), y_T[first - shown : first + horizon], color=_TRUTH, lw=1.2)
+        times_T = _times(network, frames, series)
+        part_T = slice(first - shown, first + horizon)
+        axis.plot(times_T[part_T], y_T[part_T], color=_TRUTH, lw=1.2)
         _plot_forecast(axis, network, frames, series, place, np.array([first]))
-        axis.axvline(first - 0.5, color="#999999", lw=0.7, ls=":")
+        axis.axvline(times_T[first - 1], color="#999999", lw=0.7, ls=":")
         axis.set_title(name, fontsize=9, loc="left")
-    _legend(axes, network)
+    _legend(figure, network)
     figure.suptitle(f"{part}: the last forecast", fontsize=10)
     return save_picture(figure, path)
 
@@ -45,14 +47,14 @@ def draw_backtest(path: Path, part: str, network: ForecastingModel, frames: Fram
         count = max(min((length - begin) // horizon, _MOST_STEPS // horizon), 1)
         firsts = length - horizon * np.arange(count, 0, -1)
         y_T = frames.series[series].y_TD[:, place]
-        axis.plot(range(firsts[0], length), y_T[firsts[0] : length], color=_TRUTH, lw=1.0)
+        axis.plot(_times(network, frames, series)[firsts[0] :], y_T[firsts[0] :], color=_TRUTH, lw=1.0)
         _plot_forecast(axis, network, frames, series, place, firsts)
         axis.set_title(f"{name}: a forecast every {horizon} steps", fontsize=9, loc="left")
     axes[-1].plot(range(1, horizon + 1), scores.mae_F, color=_FORECAST, marker="o" if horizon < 30 else None, ms=3)
     axes[-1].set_ylim(bottom=0)
     axes[-1].set_xlabel("steps ahead")
     axes[-1].set_title(f"mean absolute error, {scores.windows:,} windows (standardised)", fontsize=9, loc="left")
-    _legend(axes, network)
+    _legend(figure, network)
     figure.suptitle(f"{part}: back-test", fontsize=10)
     return save_picture(figure, path)
 
@@ -78,8 +80,9 @@ def _plot_forecast(
     axis: Any, network: ForecastingModel, frames: Frames, series: int, place: int, firsts: np.ndarray
 ) -> None:
     """Forecasts of one channel from these steps on, with the bands between quantiles."""
+    times_T = _times(network, frames, series)
     for first, forecast in zip(firsts, network.forecasts_at(frames, series, firsts), strict=True):
-        steps = range(first, first + network.config.horizon)
+        steps = times_T[first : first + network.config.horizon]
         marker = "o" if network.config.horizon == 1 else None
         axis.plot(steps, forecast["y"][:, place], color=_FORECAST, lw=1.3, marker=marker, ms=2.5)
         levels = network.levels
@@ -87,6 +90,12 @@ def _plot_forecast(
             axis.fill_between(
                 steps, forecast[low][:, place], forecast[high][:, place], color=_FORECAST, alpha=0.15, lw=0
             )
+
+
+def _times(network: ForecastingModel, frames: Frames, series: int) -> np.ndarray:
+    """The time of each step of a series: numbers, or dates."""
+    stamps_T = frames.series[series].stamps_T
+    return stamps_T if network.facts.clock.style in ("number", "row") else stamps_T.astype("datetime64[us]")
 
 
 def _figure(rows: int) -> tuple[Any, list[Any]]:
@@ -100,7 +109,7 @@ def _figure(rows: int) -> tuple[Any, list[Any]]:
     return figure, axes
 
 
-def _legend(axes: list[Any], network: ForecastingModel) -> None:
+def _legend(figure: Any, network: ForecastingModel) -> None:
     from matplotlib.lines import Line2D  # noqa: PLC0415
     from matplotlib.patches import Patch  # noqa: PLC0415
 
@@ -111,4 +120,4 @@ def _legend(axes: list[Any], network: ForecastingModel) -> None:
     if len(network.levels) > 1:
         levels = network.levels
         handles.append(Patch(color=_FORECAST, alpha=0.3, label=f"quantiles {levels[0]:g} to {levels[-1]:g}"))
-    axes[0].legend(handles=handles, frameon=False, fontsize=8, loc="upper left", ncols=3)
+    figure.legend(handles=handles, frameon=False, fontsize=8, loc="outside lower center", ncols=3)

@@ -16,7 +16,7 @@ try:
 except ImportError as error:
     raise OptionError("elman.sklearn needs scikit-learn: pip install 'elman[sklearn]'.") from error
 
-from elman.sklearn.forecaster import Forecaster  # noqa: E402
-from elman.sklearn.language import SequenceClassifier, SequenceTagger  # noqa: E402
+from elman.sklearn.forecaster import Forecaster
+from elman.sklearn.language import SequenceClassifier, SequenceTagger
 
 __all__ = ["Forecaster", "SequenceClassifier", "SequenceTagger"]

@@ -16,8 +16,8 @@ from elman.sklearn.base import SequenceEstimator
 class Forecaster(SequenceEstimator):
     """Forecasts series by a recurrent network (`elman.models.forecasting`).
 
-    y is an array (T,) or (T, D), a step a row and a column a series; or a mapping of columns `unique_id`, `ds`, `y` (a dict or a
-    data frame), `unique_id` being left out where there is one series. Fitted attributes: `model_`, an
+    y is an array (T,) or (T, D), a step a row and a column a series; or a mapping of columns `unique_id`, `ds`, `y` (a dict or
+    a data frame), `unique_id` being left out where there is one series. Fitted attributes: `model_`, an
     `elman.models.forecasting.ForecastingModel`; `n_steps_`. Raises `ShapeError` and `DataError` for series that can't be used.
     """
 
