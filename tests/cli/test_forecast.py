@@ -21,7 +21,9 @@ WIDE = "date,load,heat\n" + "".join(
     f"{day},{5 + math.sin(n):.4f},{100 * math.cos(n):.4f}\n" for n, day in enumerate(DAYS)
 )
 LONG = "unique_id,ds,y\n" + "".join(
-    f"{name},{day},{(n % 7) * size}\n" for name, size in (("small", 1), ("large", 1000)) for n, day in enumerate(DAYS)
+    f"{name},{day},{(n % 7 + n % 5) * size}\n"
+    for name, size in (("small", 1), ("large", 1000))
+    for n, day in enumerate(DAYS)
 )
 
 
@@ -108,7 +110,11 @@ def test_a_series_that_is_too_short_is_said_and_left_out(run: Path, tmp_path: Pa
         (WIDE.replace("2024-02-10,", "2024-02-10,x"), [], "data.csv, line 42: 'x"),
         (WIDE.replace("2024-02-10,", "2024-02-11,"), [], "data.csv, line 43: the time stamp 2024-02-11 is there twice"),
         (WIDE.replace("2024-02-10", "2024-01-10"), [], "data.csv, line 42: the time stamp 2024-01-10 lies before"),
-        (WIDE.replace(DAYS[40] + ",", "2024-02-10,,"), [], "data.csv, line 42"),
+        (
+            WIDE.replace("2024-02-10,", "2024-02-10,,"),
+            [],
+            "line 43: 1 steps are missing between 2024-02-09 and 2024-02-11",
+        ),
         (WIDE, ["--look-back", "200"], "no series is long enough"),
         (WIDE, ["--values", "price"], "no column 'price'"),
         (WIDE, ["--look-back", "0"], "--horizon 4 must be 1"),

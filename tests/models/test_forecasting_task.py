@@ -134,6 +134,13 @@ def test_frames_of_on_and_off_are_followed_as_whole_series(tmp_path: Path) -> No
     assert answers[1]["y"] > 0.5
 
 
+def test_what_is_on_or_off_together_begins_at_the_odds_of_the_training_part(tmp_path: Path) -> None:
+    rows = "".join(f"{t},{int(t % 4 == 0)},{t % 2}\n" for t in range(80))
+    path = write(tmp_path / "x.csv", "ds,low,high\n" + rows)
+    network = task_of(path, look_back=0, horizon=1, joint=True, loss="bernoulli").network
+    torch.testing.assert_close(network.values.bias.sigmoid().detach(), torch.tensor([0.25, 0.5]))
+
+
 def test_the_scores_of_whole_series_leave_out_the_first_step_and_earlier_parts(tmp_path: Path) -> None:
     rows = "".join(f"{name},{t},{t % 2}\n" for name in "ab" for t in range(20))
     path = write(tmp_path / "x.csv", "unique_id,ds,y\n" + rows)
@@ -149,6 +156,8 @@ def test_a_run_that_goes_on_is_the_same(tmp_path: Path) -> None:
     elman.train(resume=tmp_path / "cut", quiet=True, steps=8)
     whole, cut = (elman.load(tmp_path / name) for name in ("whole", "cut"))
     assert whole.facts.scales.to_dict() == cut.facts.scales.to_dict()
+    for one, other in zip(whole.parameters(), cut.parameters(), strict=True):
+        assert one.shape == other.shape
 
 
 def test_series_that_are_too_short_are_counted_and_none_left_is_an_error(tmp_path: Path) -> None:

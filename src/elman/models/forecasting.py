@@ -48,7 +48,10 @@ class SeriesFacts:
 
 
 class ForecastingModel(ForecastNetwork):
-    """Windows or whole series in, forecasts out; `facts` say how series are read and scaled."""
+    """Windows or whole series in, forecasts out; `facts` say how series are read and scaled.
+
+    Initialiser: of what is on or off, and forecast together, the last bias is the log odds of the training part.
+    """
 
     task: ClassVar[str] = "forecast"
     # Of each of its scores that has a baseline.
@@ -57,6 +60,10 @@ class ForecastingModel(ForecastNetwork):
     def __init__(self, config: ForecastConfig, facts: SeriesFacts, engine: Engine | str = Engine.AUTO) -> None:
         super().__init__(config, engine)
         self.facts = facts
+        if config.loss == "bernoulli" and facts.scales.joint:
+            on_D = torch.from_numpy(facts.scales.level_C).float().clamp(1e-4, 1 - 1e-4)
+            with torch.no_grad():
+                self.values.bias.copy_(on_D.logit().repeat(config.segment))
 
     @property
     def reach(self) -> Reach:

@@ -156,6 +156,7 @@ TASKS: dict[str, TaskFacts] = {
                 "embedding": 256,
                 "dropout": 0.5,
                 "batch": 256,
+                "batch_tokens": 512,
                 "lr": 1e-3,
                 "averaging": 0.99,
             },
