@@ -31,7 +31,8 @@ def predict(
 ) -> None:
     """Answer on new data as it arrives, with probabilities: one answer for each line or row.
 
-    A forecaster gives what comes after the last row of each series, with quantiles, if it has any. A row that can't be read gets no answer; such rows are named at the end.
+    A forecaster gives what comes after the last row of each series, with quantiles if it has any. A row that can't be read gets
+    no answer; such rows are named at the end.
 
     Examples:
 
