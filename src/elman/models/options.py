@@ -84,7 +84,7 @@ class TrainOptions:
     )
     season: int | None = _option(
         None,
-        "Steps of a season, for the trivial forecast and the score mase. None: a day of hours, a week of days, a year of months.",
+        "Steps of a season, for a trivial forecast and the score mase. (None: a day of hours, a week of days …)",
         group="Data",
     )
     strict: bool = _option(False, "Stop at the first bad row, where bad rows are skipped and counted.", group="Data")
