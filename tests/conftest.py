@@ -14,7 +14,8 @@ import typechecks
 SOURCE = Path(__file__).parents[1] / "src" / "elman"
 MODELS = [f"elman.models.{path.stem}" for path in sorted((SOURCE / "models").glob("*.py")) if path.stem != "options"]
 jaxtyping.install_import_hook(
-    ["elman.cells", "elman.engines", "elman.layers", "elman.probe", "elman.testing", *MODELS], typechecker="typechecks.checked"
+    ["elman.cells", "elman.engines", "elman.layers", "elman.probe", "elman.testing", *MODELS],
+    typechecker="typechecks.checked",
 )
 
 hypothesis.settings.register_profile("laws", deadline=None, derandomize=True, max_examples=20)

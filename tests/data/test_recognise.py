@@ -36,7 +36,7 @@ CAPTIONS = "".join(f"tree number {i}\tağaç sayısı {i}\n" for i in range(20))
         ("a.tsv", CAPTIONS, "translate", "two columns of texts (1, 2)"),
         ("a.csv", "source,target\n早上好,günaydın\n", "translate", "two columns of texts (source, target)"),
         ("a.csv", "text\nonly a text\n", "lm", "without labels"),
-        ("a.csv", "".join(f"2020-01-{i:02},{i / 8},{i / 4}\n" for i in range(10, 30)) * 2, "lm", "without labels"),
+        ("a.csv", "".join(f"2020-01-{i:02},{i / 8},{i / 4}\n" for i in range(10, 30)) * 2, "forecast", "over time"),
     ],
 )
 def test_a_file_is_taken_by_its_name_and_its_first_lines(
@@ -123,3 +123,31 @@ def test_a_folder_of_folders_of_sounds_is_told(tmp_path: Path) -> None:
     task, why = recognise([tmp_path])
     assert task == "classify-sound"
     assert "2 folders of sounds" in why
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("date,load,heat\n2024-01-01,1,2\n2024-01-02,3,4\n2024-01-03,5,6\n", "numbers over time (column 'date')"),
+        ("unique_id,ds,y\na,1,2\na,2,4\nb,1,3\n", "numbers over time (column 'ds'), by series (column 'unique_id')"),
+        ("moment,load\n2024-01-01 10:00,1\n2024-01-01 11:00,3.5\n", "numbers over time (column 'moment')"),
+    ],
+)
+def test_a_table_of_numbers_over_time_is_to_forecast(text: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text(text, encoding="utf-8")
+    task, why = recognise([tmp_path / "data.csv"])
+    assert task == "forecast"
+    assert reason in why
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "date,review,label\n2024-01-01,fine,good\n2024-01-02,dull,bad\n",
+        "x,y\n1,2\n3,4\n",
+        "time,reading,state\n1,0.5,on\n2,0.7,off\n3,0.1,on\n",
+    ],
+)
+def test_a_table_with_words_or_without_a_time_is_not(text: str, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text(text, encoding="utf-8")
+    assert recognise([tmp_path / "data.csv"])[0] != "forecast"

@@ -34,7 +34,8 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, as the last line.")] = False,
 ) -> None:
     """Score a model on data: a language model's loss, bits per character and perplexity; a classifier's accuracy and F1, a
-    tagger's accuracy and F1 of entities, a translator's BLEU and chrF, a transcriber's errors of characters and words.
+    tagger's accuracy and F1 of entities, a translator's BLEU and chrF, a transcriber's errors of characters and words, a
+    forecaster's errors over all windows.
 
     A language model carries its state over every token of a document. What the vocabulary doesn't hold is read and scored as
     the unknown token.

@@ -36,13 +36,16 @@ def predict(
 ) -> None:
     """Answer on new data as it arrives, with probabilities: one answer for each line or row.
 
-    A row that can't be read gets no answer; such rows are named at the end.
+    A forecaster gives what comes after the last row of each series, with quantiles if it has any. A row that can't be read gets
+    no answer; such rows are named at the end.
 
     Examples:
 
         echo 'what a film' | elman predict runs/classify-1
 
         elman predict runs/classify-1 new.csv --text review --to csv > answers.csv
+
+        elman predict runs/forecast-1 load.csv --to csv > next.csv
 
         tail -f log.txt | elman predict runs/classify-1 - --to json
 

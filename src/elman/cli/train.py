@@ -30,6 +30,8 @@ Examples:
 
     elman train spam/ --task classify --test held-out/
 
+    elman train load.csv --look-back 96 --horizon 24 --loss quantile
+
     elman train --resume runs/lm-1 --minutes 20
 """
 
@@ -67,7 +69,7 @@ def _train(
     """Train a recurrent network on what you have, and leave it in a folder.
 
     Running text makes a language model, texts with labels a classifier, words with tags a tagger, texts with their
-    translations a translator. What DATA was taken for is said first.
+    translations a translator, numbers over time a forecaster. What DATA was taken for is said first.
     """
     from elman.training.run import train as run  # noqa: PLC0415
 

@@ -18,7 +18,7 @@ LABEL_NAMES = (
 )
 SOURCE_NAMES = ("source", "src", "source_text", "input")
 TARGET_NAMES = ("target", "tgt", "trg", "target_text", "translation", "output")
-_OTHER_NAMES = ("id", "index", "idx", "label_text", "label_name")
+_OTHER_NAMES = ("id", "index", "idx", "label_text", "label_name", "unique_id", "ds", "date", "datetime", "timestamp")
 # Names that are values as often: they make a header together only.
 _WEAK_NAMES = "x y ar cs de el en es fa fi fr he hi hu it ja ko nl pl pt ro ru sv tr uk vi zh"
 _WEAK = set(_WEAK_NAMES.split())

@@ -13,6 +13,7 @@ from elman.data.lines import Line, read_lines
 from elman.data.parallel import are_two_texts
 from elman.data.recognise_signals import signals_task
 from elman.data.recognise_sound import sounds_task
+from elman.data.series_table import series_by_content
 from elman.data.table import SAMPLE, Table, read_table, table_format
 from elman.data.text import STANDARD_INPUT, Document, Source, find_files, name_of
 
@@ -23,9 +24,9 @@ def recognise(sources: Sequence[Source], encoding: str = "utf-8") -> tuple[str, 
     """The task that the data looks made for, as `--task` calls it, and the reason, a sentence for the user.
 
     Series with classes, and video → see `signals_task`. Sound, and tables of sound files → see `sounds_task`. CoNLL-U, CoNLL
-    columns, JSON lines of words → tag. A table with texts and labels → classify; one with two texts → translate. A folder of
-    folders of texts → classify. Two text files with equally many lines → translate. All else is text → lm; standard input
-    too, which can't be looked at ahead. Raises `DataError` for what can't be read.
+    columns, JSON lines of words → tag. A table with a time and nothing but numbers besides → forecast; one with texts and
+    labels → classify; one with two texts → translate. A folder of folders of texts → classify. Two text files with equally
+    many lines → translate. All else is text → lm; standard input too, which can't be looked at ahead. Raises `DataError` for what can't be read.
     """
     if any(not isinstance(source, Document) and str(source) == STANDARD_INPUT for source in sources):
         return "lm", "Standard input is taken as text to go on with: name another --task if it is something else."
@@ -78,6 +79,8 @@ def _by_content(file: Source, encoding: str) -> tuple[str, str] | None:
         return "tag", f"{name} has lists of words and tags (keys {columns})."
     sample = list(itertools.islice(table.rows, SAMPLE))
     table = Table(name, table.columns, iter(sample))
+    if series := series_by_content(table, sample):
+        return "forecast", f"{name} is a table of {series}."
     if len(table.columns) > 1 and (pair := _text_and_label(table, sample)):
         return "classify", f"{name} is a table with texts (column {pair[0]!r}) and labels (column {pair[1]!r})."
     if are_two_texts(table):

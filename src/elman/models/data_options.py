@@ -45,6 +45,23 @@ class DataOptions:
     )
     id: str | None = option(None, "The column that tells series apart: its name, or number from 1. None: guessed.")
     time: str | None = option(None, "The column of the time: its name, or number from 1. None: guessed.")
+    values: str | list[str] | tuple[str, ...] | None = option(  # noqa: RUF009
+        None, "A column to forecast. None: y, else all columns of numbers that nothing else is."
+    )
+    past: str | list[str] | tuple[str, ...] | None = option(  # noqa: RUF009
+        None, "A column that goes with what is to forecast, and is known up to now."
+    )
+    known: str | list[str] | tuple[str, ...] | None = option(  # noqa: RUF009
+        None, "A column that goes with what is to forecast, and is known ahead."
+    )
+    calendar: bool = option(
+        False, "Read besides what time stamps say of the calendar: hour, day of the week, of the year."
+    )
+    season: int | None = option(
+        None,
+        "Steps of a season, for a trivial forecast and the score mase. (None: a day of hours, a week of days …)",
+        within="at least 1",
+    )
     missing: str = option(
         "error",
         "What becomes of a value that is missing, NaN or infinite in a series: an error, the value before it, or the line "

@@ -58,3 +58,31 @@ class NetworkOptions:
     )
     beam: int = option(5, "Beginnings that the search for a translation keeps; 1 is greedy.", within="at least 1")
     alpha: float = option(1.0, "How much longer translations are preferred; 0 for not at all.", within="0 or more")
+    look_back: int = option(
+        96,
+        "Steps that a forecast looks back on; 0: whole series, of which each step forecasts the next.",
+        within="0 or more",
+    )
+    horizon: int = option(24, "Steps to forecast.", within="at least 1")
+    segment: int | None = option(
+        None, "Steps that are one step of the cell. None: a quarter of the look-back.", within="at least 1"
+    )
+    joint: bool = option(False, "Forecast all columns together, each by all of them.")
+    head: str = option(
+        "direct",
+        "How the horizon is forecast: all segments at once, or each from the one before it.",
+        choices=("direct", "autoregressive"),
+    )
+    loss: str = option(
+        "absolute",
+        "What a forecast is, and its loss: a point (absolute or squared error), quantiles, a distribution of numbers (normal, "
+        "student), of counts (poisson), of on and off (bernoulli).",
+        choices=("absolute", "squared", "quantile", "normal", "student", "poisson", "bernoulli"),
+    )
+    quantiles: str = option("0.1,0.5,0.9", "Levels of the quantiles to forecast, with commas.")
+    scaling: str = option(
+        "auto",
+        "How each window is scaled: by its last value, mean, mean and deviation, or not. auto: last; mean for counts; none "
+        "for on and off, and for whole series.",
+        choices=("auto", "last", "mean", "standard", "none"),
+    )

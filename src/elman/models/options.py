@@ -36,8 +36,9 @@ class TrainOptions(TrainingOptions, NetworkOptions, DataOptions):
             self._check_kind(option.name, value, option.metadata["choices"])
             if within and value is not None:
                 self._check(option.name, BOUNDS[within](value), f"must be {within}")
-        for name in ("valid", "test"):
+        for name in ("valid", "test", "values", "past", "known"):
             self._one_or_more(name)
+        self._check("quantiles", bool(self.levels), "must be numbers between 0 and 1, in order, commas between them")
         self._check("test_fraction", self.test_fraction + self.valid_fraction < 1, "leaves nothing to train on")
         for name in ("valid", "test"):
             self._check(
@@ -114,6 +115,15 @@ class TrainOptions(TrainingOptions, NetworkOptions, DataOptions):
             raise OptionError(f"{flag(name)} {getattr(self, name)!r} {what}.")
 
     @property
+    def levels(self) -> tuple[float, ...]:
+        """The quantiles as numbers; none if they are not in order between 0 and 1."""
+        try:
+            found = tuple(float(level) for level in self.quantiles.split(","))
+        except ValueError:
+            return ()
+        return found if sorted({0.0, 1.0, *found}) == [0.0, *found, 1.0] else ()
+
+    @property
     def budget(self) -> tuple[str, float]:
         """What the run's length is counted in, and how much of it there is."""
         for name in BUDGETS:
@@ -146,7 +156,7 @@ _KIND_NAMES = {
     float: "a number",
     str: "a text",
     bool: "true or false",
-    tuple: "a path or a list of paths",
+    tuple: "a text or a list of texts",
     dict: "a table of options or a list of NAME=VALUE",
 }
 

@@ -294,6 +294,27 @@ TASKS: dict[str, TaskFacts] = {
             ),
             defaults={**_SOUND_DEFAULTS, "stack": 2, "time_mask": 0.0, "batch_tokens": 1024},
         ),
+        TaskFacts(
+            name="forecast",
+            title="a forecaster of series",
+            network="elman.models.forecasting:ForecastingModel",
+            trainer="elman.models.forecasting_task:ForecastingKind",
+            example="elman predict {run} series.csv",
+            options=(
+                "id", "time", "values", "past", "known", "calendar", "missing", "season", "test_fraction", "strict",
+                "look_back", "horizon", "segment", "joint", "head", "loss", "quantiles", "scaling", "batch", "batch_tokens",
+            ),
+            defaults={
+                "cell": "gru",
+                "hidden": 256,
+                "embedding": 256,
+                "dropout": 0.5,
+                "batch": 256,
+                "batch_tokens": 512,
+                "lr": 1e-3,
+                "averaging": 0.99,
+            },
+        ),
     )
 }  # fmt: skip
 

@@ -15,7 +15,7 @@ class TrainingOptions:
     max_epochs: float | None = option(
         None, "With a budget in minutes, at most so many passes: small data is learnt by then.", within="more than 0"
     )
-    batch: int = option(32, "Streams that are read side by side.", within="at least 1")
+    batch: int = option(32, "Streams, or windows of a series, that are read side by side.", within="at least 1")
     batch_tokens: int = option(1024, "Tokens of a batch of sequences, their padding among them.", within="at least 1")
     bptt: int = option(
         64, "Steps of a window: how far gradients go back. State is carried further.", within="at least 1"

@@ -42,7 +42,7 @@ class TranscriptionModel(SoundNetwork):
     """Frames in, logits of units and the blank out: see `SoundNetwork`. `usual`: the most frequent text, a trivial baseline."""
 
     task: ClassVar[str] = "transcribe"
-    lower_is_better: ClassVar[tuple[str, ...]] = ("cer", "wer")
+    lower_is_better: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -118,7 +118,7 @@ def lint_start(task: Task, lint: Lint) -> None:
 def lint_end(task: Task, scores: Mapping[str, Scores], lint: Lint) -> list[Finding]:
     """The checks after a run, and what they found; `scores` by part."""
     with torch.random.fork_rng():
-        lint.check("no-better-than-trivial", lambda: _trivial(scores))
+        lint.check("no-better-than-trivial", lambda: _trivial(scores, getattr(task.network, "lower_is_better", False)))
         lint.check("window-below-horizon", _Trial(task).window_too_short)
     return [found for found in lint.findings if found.code in ("no-better-than-trivial", "window-below-horizon")]
 
@@ -323,12 +323,15 @@ def _same(one: float, other: float) -> bool:
     return math.isclose(one, other, rel_tol=_SAME, abs_tol=_SAME) or (math.isnan(one) and math.isnan(other))
 
 
-def _trivial(scores: Mapping[str, Scores]) -> str | None:
+def _trivial(scores: Mapping[str, Scores], lower_is_better: bool) -> str | None:
     """By the first of the scores that has a baseline beside it."""
     beaten = []
     for part, found in scores.items():
         name = next((name for name in found if f"baseline_{name}" in found), None)
-        if name is not None and found[name] <= found[f"baseline_{name}"]:
+        if name is None:
+            continue
+        gain = found[name] - found[f"baseline_{name}"]
+        if (-gain if lower_is_better else gain) <= 0:
             beaten.append(
                 f"on the {part} part the network's {name} {found[name]:.4f} is no better than the trivial baseline's, "
                 f"{found[f'baseline_{name}']:.4f}"

@@ -1,91 +1,21 @@
-"""Recurrent networks in scikit-learn's manners: what works in `Pipeline`, `GridSearchCV`, `clone` and joblib.
+"""Estimators of texts: a classifier, and a tagger of words."""
 
-    SequenceClassifier   X: texts, y: labels                         `fit`, `predict`, `predict_proba`, `score`
-    SequenceTagger       X: sentences, a list of words each; y: a list of tags for each
-
-Parameters are the options of `elman train` (`docs/command-line.md`); None is the task's default. Without a budget (`minutes`,
-`epochs`, `steps`) training takes as many epochs as the task's `max_epochs`: then, or with one in epochs or steps, the same
-`random_state` gives the same network on the same machine, in one thread of Python at a time. Needs scikit-learn.
-"""
-
-import tempfile
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import torch
+from sklearn.base import ClassifierMixin  # type: ignore[import-untyped]
+from sklearn.utils import assert_all_finite  # type: ignore[import-untyped]
+from sklearn.utils.multiclass import check_classification_targets  # type: ignore[import-untyped]
+from sklearn.utils.validation import check_is_fitted, column_or_1d  # type: ignore[import-untyped]
 
-from elman.data.examples import Example, Item, Sentence
+from elman.data.examples import Example, Sentence
 from elman.data.tag_schemes import entity_f1
-from elman.errors import OptionError, ShapeError, TrainingDivergedError, TrainingInterruptedError
-from elman.models.device import find_device
-from elman.models.folder import WEIGHTS, load_weights, save_weights
-from elman.models.options import BUDGETS, TrainOptions
-from elman.models.tasks import task_named
-from elman.training.loop import Trainer
-from elman.training.progress import Display, SilentDisplay, make_display
-
-try:
-    from sklearn.base import BaseEstimator, ClassifierMixin  # type: ignore[import-untyped]
-    from sklearn.utils import assert_all_finite, check_random_state  # type: ignore[import-untyped]
-    from sklearn.utils.multiclass import check_classification_targets  # type: ignore[import-untyped]
-    from sklearn.utils.validation import check_is_fitted, column_or_1d  # type: ignore[import-untyped]
-except ImportError as error:
-    raise OptionError("elman.sklearn needs scikit-learn: pip install 'elman[sklearn]'.") from error
+from elman.errors import OptionError, ShapeError
+from elman.sklearn.base import SequenceEstimator
 
 
-class _SequenceEstimator(BaseEstimator):
-    """What both have: parameters, training, and what scikit-learn asks of an estimator of sequences."""
-
-    _task: ClassVar[str]
-
-    def _options(self, **settled: Any) -> TrainOptions:
-        """The options of training: what the data settled, over parameters that were given, over the task's defaults."""
-        given = {name: value for name, value in self.get_params(deep=False).items() if value is not None}
-        # Searches draw numbers of numpy's kinds.
-        given = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
-        seed = given.pop("random_state", None)
-        if "seed" not in settled:
-            given["seed"] = seed if isinstance(seed, int) else int(check_random_state(seed).randint(2**31 - 1))
-        del given["verbose"]
-        options = TrainOptions(**task_named(self._task).filled({**given, **settled}))
-        # What a clock decides isn't the same twice.
-        return options if any(name in given for name in BUDGETS) else options.changed(epochs=options.max_epochs)
-
-    def _train(self, items: list[Item]) -> tuple[Any, int]:
-        """A network trained on the items, of which a seeded part decides which weights are kept; and its updates."""
-        options, kind = self._options(), task_named(self._task).kind
-        parts = kind.split(items, options)
-        if hasattr(kind, "settle"):
-            options = self._options(seed=options.seed, **kind.settle(parts, options))
-        # The first says what was read.
-        for note in parts.notes[1:]:
-            warnings.warn(note, stacklevel=3)
-        # Training draws from torch's global generator; the caller's own draws go on as if it had not.
-        with torch.random.fork_rng(), tempfile.TemporaryDirectory() as folder:
-            network = kind.fit(parts, options).to(find_device(options.device))
-            task = kind.task(parts, network, options)
-            display: Display = make_display(network) if self.get_params(deep=False)["verbose"] else SilentDisplay()
-            with closing(display), _no_folder_to_go_on_with():
-                trainer = Trainer(task, options, Path(folder), lambda: save_weights(Path(folder), network), [display])
-                steps = trainer.fit().step
-            load_weights(network, Path(folder) / WEIGHTS)
-        return network.eval(), steps
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.input_tags.one_d_array = True
-        tags.input_tags.string = True
-        tags.target_tags.required = True
-        tags.non_deterministic = self.get_params(deep=False)["minutes"] is not None
-        return tags
-
-
-class SequenceClassifier(ClassifierMixin, _SequenceEstimator):
+class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     """Classifies texts, read word by word or character by character by a recurrent network (`elman.models.classification`).
 
     Fitted attributes: `classes_`, in order; `model_`, an `elman.models.classification.ClassificationModel`; `n_steps_`.
@@ -190,7 +120,7 @@ class SequenceClassifier(ClassifierMixin, _SequenceEstimator):
         return self.classes_[best_N]
 
 
-class SequenceTagger(_SequenceEstimator):
+class SequenceTagger(SequenceEstimator):
     """Tags the words of sentences by a recurrent network over words and their characters (`elman.models.tagging`).
 
     Fitted attributes: `classes_`, the tags; `scheme_`, how they stand for spans; `model_`; `n_steps_`. `score` is the F1 of
@@ -301,18 +231,6 @@ class SequenceTagger(_SequenceEstimator):
         if not right:
             raise ShapeError("X has no words, so there is nothing to score.")
         return sum(right) / len(right)
-
-
-@contextmanager
-def _no_folder_to_go_on_with() -> Iterator[None]:
-    """An estimator's folder ends with its training: errors say nothing of it, and an interrupt ends a search as well."""
-    try:
-        yield
-    except TrainingInterruptedError as error:
-        # A search goes on after an error, if it is told to; who interrupts it means all of it.
-        raise KeyboardInterrupt from error
-    except TrainingDivergedError as error:
-        raise TrainingDivergedError("training diverged: give a lower lr, or look for odd values among X.") from error
 
 
 def _texts(X: Any) -> list[str]:
