@@ -1,8 +1,8 @@
-"""Values that are missing from a series: what is put in their place, by a stated rule.
+"""What is missing from a series, and what is put in its place, by a stated rule.
 
-error         nothing: a series with a missing value can't be used
-carry         the last value before it; where there is none, the first one after it
-interpolate   the line between the values around it; beyond the last value, that value
+error         nothing: it is an error that says where
+carry         the last value before it; before the first value, that one
+interpolate   the line between its neighbours; beyond the first and the last value, those
 """
 
 import numpy as np
@@ -10,6 +10,16 @@ import numpy as np
 from elman.errors import DataError
 
 MISSING = ("error", "carry", "interpolate")
+
+
+def fill(values_T: np.ndarray, rule: str) -> np.ndarray:
+    """The values with what isn't finite replaced by "carry" or "interpolate". One of them at least is finite."""
+    there = np.flatnonzero(np.isfinite(values_T))
+    places_T = np.arange(len(values_T))
+    if rule == "interpolate":
+        return np.interp(places_T, there, values_T[there])
+    before_T = np.searchsorted(there, places_T, side="right") - 1
+    return values_T[there[before_T.clip(min=0)]]
 
 
 def fill_missing(values_TD: np.ndarray, rule: str, where: str) -> np.ndarray:
@@ -26,14 +36,14 @@ def fill_missing(values_TD: np.ndarray, rule: str, where: str) -> np.ndarray:
             f"{where}: a value is missing or not finite (step {step + 1}, feature {feature + 1}): mend it, or say how to fill "
             "such values with --missing carry or --missing interpolate."
         )
-    filled_TD = np.empty(values_TD.shape, np.float32)
-    steps_T = np.arange(len(values_TD))
-    for place, (column_T, there_T) in enumerate(zip(values_TD.T, there_TD.T, strict=True)):
-        known = np.flatnonzero(there_T)
-        if not len(known):
-            raise DataError(f"{where}: feature {place + 1} has no value at all, so none can be filled in.")
-        if rule == "carry":
-            filled_TD[:, place] = column_T[known[np.maximum(np.searchsorted(known, steps_T, side="right") - 1, 0)]]
-        else:
-            filled_TD[:, place] = np.interp(steps_T, known, column_T[known])
-    return filled_TD
+    empty = np.flatnonzero(~there_TD.any(0))
+    if len(empty):
+        raise DataError(f"{where}: feature {empty[0] + 1} has no value at all, so none can be filled in.")
+    return np.stack([fill(column_T, rule) for column_T in values_TD.T], 1).astype(np.float32)
+
+
+def on_grid(rows_TD: np.ndarray, places_T: np.ndarray) -> np.ndarray:
+    """The rows at their places on the grid of steps, and NaN where a step has none."""
+    full_TD = np.full((int(places_T[-1]) + 1, rows_TD.shape[1]), np.nan)
+    full_TD[places_T.astype(np.int64)] = rows_TD
+    return full_TD

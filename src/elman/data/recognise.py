@@ -26,15 +26,16 @@ def recognise(sources: Sequence[Source], encoding: str = "utf-8") -> tuple[str, 
     Series with classes, and video → see `signals_task`. Sound, and tables of sound files → see `sounds_task`. CoNLL-U, CoNLL
     columns, JSON lines of words → tag. A table with a time and nothing but numbers besides → forecast; one with texts and
     labels → classify; one with two texts → translate. A folder of folders of texts → classify. Two text files with equally
-    many lines → translate. All else is text → lm; standard input too, which can't be looked at ahead. Raises `DataError` for what can't be read.
+    many lines → translate. All else is text → lm; standard input too, which can't be looked at ahead.
+    Raises `DataError` for what can't be read.
     """
     if any(not isinstance(source, Document) and str(source) == STANDARD_INPUT for source in sources):
         return "lm", "Standard input is taken as text to go on with: name another --task if it is something else."
-    if task := signals_task(sources, encoding) or sounds_task(sources, encoding):
-        return task
     files = [
         file for source in sources for file in ([source] if isinstance(source, Document) else find_files(Path(source)))
     ]
+    if task := signals_task(sources, encoding) or sounds_task(sources, encoding):
+        return task
     tabular = next((file for file in files if Path(name_of(file)).suffix.lower() in CONLL_SUFFIXES), files[0])
     if task := _by_content(tabular, encoding):
         return task

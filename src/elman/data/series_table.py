@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from elman.data import gaps
 from elman.data.bad_rows import BadRows, nothing_left
 from elman.data.columns import known_column, named_column
 from elman.data.delimited import is_number
+from elman.data.missing import fill, on_grid
 from elman.data.series import Columns, Series, SeriesReading
 from elman.data.stamps import ROW, Clock, common_style, infer_clock, read_stamp
 from elman.data.table import SAMPLE, Row, Table, read_table
@@ -58,8 +58,8 @@ def read_series(
     Without a time, rows are counted. `clock`: of the data that a model learnt from; None: it is inferred.
 
     Rows at the end of a series that have covariates known ahead and no value are the future. `missing` is a rule of
-    `elman.data.gaps`. Raises `DataError`, naming file and line, for a cell that is no number or no time stamp, for stamps that
-    don't rise, for a gap or a missing value if that is an error.
+    `elman.data.missing`. Raises `DataError`, naming file and line, for a cell that is no number or no time stamp, for stamps
+    that don't rise, for a gap or a missing value if that is an error.
     """
     rows: list[_Rows] = []
     styles: set[str] = set()
@@ -247,12 +247,12 @@ def _series(one: _Rows, stamps_T: np.ndarray, columns: Columns, clock: Clock, mi
     _check_missing(one, numbers_TN, steps, columns, missing)
     if len(jumps):
         first_future = int(places_T[steps - 1]) + 1
-        numbers_TN = gaps.on_grid(numbers_TN, places_T)
+        numbers_TN = on_grid(numbers_TN, places_T)
         steps = first_future
         stamps_T = np.concatenate([stamps_T[:1], clock.after(int(stamps_T[0]), len(numbers_TN) - 1)])
     split = width + len(columns.past)
     filled = [
-        gaps.fill(column_T[: steps if place < split else None], missing) for place, column_T in enumerate(numbers_TN.T)
+        fill(column_T[: steps if place < split else None], missing) for place, column_T in enumerate(numbers_TN.T)
     ]
     return Series(
         one.id,

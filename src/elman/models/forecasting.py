@@ -34,7 +34,7 @@ _VALUES = 1 << 19
 class SeriesFacts:
     """What was found out from the data: how it is read, and the scales of the training part.
 
-    missing     the rule for what is missing, see `elman.data.gaps`
+    missing     the rule for what is missing, see `elman.data.missing`
     calendar    whether what time stamps say of the calendar is read besides
     season      steps of a season, for the trivial forecast and for MASE
     """

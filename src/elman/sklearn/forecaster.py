@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted  # type: ignore[import-untyped]
 
-from elman.data import gaps
+from elman.data.missing import fill, on_grid
 from elman.data.series import Columns, Series, SeriesReading
 from elman.data.stamps import Clock, common_style, infer_clock, read_stamp
 from elman.errors import DataError, ShapeError
@@ -162,7 +162,7 @@ def _of_columns(table: Any, missing: str, clock: Clock | None) -> SeriesReading:
         places = clock.places(stamps[rows])
         if not (places == np.round(places)).all() or (missing == "error" and (np.diff(places) != 1).any()):
             raise DataError(f"series {name!r} has gaps ({clock.in_words}): fill them in, or give missing='carry'.")
-        y_TD = gaps.on_grid(values[rows, None], places)
+        y_TD = on_grid(values[rows, None], places)
         first = int(stamps[rows][0])
         stamps_T = np.concatenate([[first], clock.after(first, len(y_TD) - 1)])
         series.append(_series(name, stamps_T, y_TD, missing, f"series {name!r}"))
@@ -173,5 +173,5 @@ def _series(name: str, stamps_T: np.ndarray, y_TD: np.ndarray, missing: str, whe
     wrong = ~np.isfinite(y_TD)
     if wrong.any() and (missing == "error" or wrong.all(0).any()):
         raise DataError(f"{where} has values that are missing or not finite: mend them, or give missing='carry'.")
-    filled = np.stack([gaps.fill(column_T, missing) for column_T in y_TD.T], 1)
+    filled = np.stack([fill(column_T, missing) for column_T in y_TD.T], 1)
     return Series(name, stamps_T, filled, np.empty((len(y_TD), 0)), np.empty((len(y_TD), 0)), where)

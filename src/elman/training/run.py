@@ -150,6 +150,9 @@ def _open(sources: Sequence[Source] | None, out: Path | None, overwrite: bool, g
         refuse_existing(out, overwrite, [*(sources or []), *_paths(given.get("valid")), *_paths(given.get("test"))])
     if sources is not None:
         sources = [taken_in(source, encoding) for source in sources]
+        for source in sources:
+            # What isn't there is said before a task looks at it.
+            parts(source)
     facts, why = _choose(given.get("task", AUTO), sources, encoding)
     if sources is not None and not facts.reads_folders:
         sources = [part for source in sources for part in parts(source)]
