@@ -18,6 +18,7 @@ test: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/python docs/build.py --check
 	$(BIN)/python docs/calculus.py --check
+	$(BIN)/python docs/vanishing_gradients.py --check
 	$(BIN)/python -m pytest --numprocesses 2
 	$(MAKE) test-native
 
@@ -50,6 +51,7 @@ bench: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/python docs/build.py
 	$(BIN)/python docs/calculus.py
+	$(BIN)/python docs/vanishing_gradients.py
 
 $(INSTALLED): pyproject.toml constraints.txt $(wildcard native/CMakeLists.txt native/*.cpp native/src/* native/include/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "elman needs Python 3.11 or newer: make PYTHON=python3.x")'

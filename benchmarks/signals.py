@@ -9,8 +9,6 @@ elman reads. Each run is `elman train` with nothing but the task, the budget, na
 """
 
 import argparse
-import csv
-import itertools
 import json
 import os
 import statistics
@@ -22,6 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from series_sets import chorales, electricity_96, electricity_720
+from signal_classes import actions, digits, rows_of_digits
+from sound_sets import joined_digits, noisy_digits
 from timing import RESULTS, machine, read_results, table, write_page, write_results
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -47,75 +48,41 @@ class Score:
 
 @dataclass(frozen=True)
 class Set:
-    """A set of data: how its files are made, what `elman train` is told, how long it may take, and what to compare with.
+    """A set of data: how its files are made and what `elman train` is told, how long it may take, and what to compare with.
 
-    data         its folder below --data
-    prepare      prepare(data, folder) makes files in `folder`; None where elman reads the data as it is
-    arguments    of `elman train`: {data} is the folder of the data, {folder} that of the files made
+    prepare      prepare(data, folder, seed) makes files in `folder`, and gives arguments of `elman train`
     plain        what a plain PyTorch script of the same kind reaches in about the same time; published: by others
     """
 
-    data: str
-    prepare: Callable[[Path, Path], None] | None
-    arguments: str
+    prepare: Callable[[Path, Path, int], list[str]]
     minutes: float
     seeds: int
     scores: tuple[Score, ...]
-    plain: str
-    published: str
+    plain: str = ""
+    published: str = ""
 
-
-def etth1(data: Path, folder: Path) -> None:
-    """The first 14,400 hours: 12, 4 and 4 months of 30 days, one after the other."""
-    with (data / "ETTh1.csv").open(encoding="utf-8") as file:
-        (folder / "etth1.csv").write_text("".join(itertools.islice(file, 14_401)), encoding="utf-8")
-
-
-def chorales(data: Path, folder: Path) -> None:
-    """A table for each part: a row a frame, a column a key of the piano, and which piece it is."""
-    from scipy.io import loadmat  # type: ignore[import-untyped]  # noqa: PLC0415
-
-    pieces = loadmat(data / "JSB_Chorales.mat")
-    for part in ("train", "valid", "test"):
-        with (folder / f"{part}.csv").open("w", newline="", encoding="utf-8") as file:
-            lines = csv.writer(file)
-            rolls = pieces[f"{part}data"][0]
-            lines.writerow(["piece", "frame", *(f"key{key}" for key in range(1, rolls[0].shape[1] + 1))])
-            for number, roll in enumerate(rolls, 1):
-                lines.writerows([f"{part}{number}", frame, *row] for frame, row in enumerate(roll.astype(int), 1))
-
-
-_ETTH1 = "{folder}/etth1.csv --task forecast --valid-fraction 0.2 --test-fraction 0.2 --look-back 96"
 
 SETS = {
     "etth1_96": Set(
-        "etth1", etth1, f"{_ETTH1} --horizon 96", 5, 3,
-        (Score("test_mse", 0.360, True), Score("test_mae", 0.385, True)),
+        electricity_96, 5, 3, (Score("test_mse", 0.360, True), Score("test_mae", 0.385, True)),
         "0.360 and 0.387 in 4 min", "SegRNN 0.368, DLinear 0.386",
     ),
-    "etth1_720": Set(
-        "etth1", etth1, f"{_ETTH1} --horizon 720", 5, 1,
-        (Score("test_mse", 0.446, True),),
-        "", "SegRNN 0.446, DLinear 0.519",
-    ),
+    "etth1_720": Set(electricity_720, 5, 1, (Score("test_mse", 0.446, True),), "", "SegRNN 0.446, DLinear 0.519"),
+    "fsdd": Set(digits, 3, 3, (Score("test_accuracy", 0.993, percent=True),), "99.3 in 3 min"),
+    "fsdd_joined": Set(joined_digits, 15, 1, (Score("test_cer", 0.04, True, percent=True),)),
+    "fsdd_noisy": Set(noisy_digits, 5, 3, (Score("test_accuracy", 0.95, percent=True),)),
+    "mnist_rows": Set(rows_of_digits, 5, 1, (Score("test_accuracy", 0.992, percent=True),), "99.1 in 5 min"),
+    "actions_video": Set(actions, 15, 1, (Score("test_accuracy", 0.75, percent=True),), "64.2 in 10 min"),
     "jsb_chorales": Set(
-        "jsb_chorales", chorales,
-        "{folder}/train.csv --valid {folder}/valid.csv --test {folder}/test.csv --task forecast --id piece --time frame "
-        "--loss bernoulli --joint --look-back 0 --horizon 1 --hidden 200 --embedding 200",
-        10, 3,
-        (Score("test_nll", 8.45, True, 2),),
-        "", "GRU 8.43, LSTM 8.45, Elman 8.91",
+        chorales, 10, 3, (Score("test_nll", 8.45, True, 2),), "", "GRU 8.43, LSTM 8.45, Elman 8.91",
     ),
 }  # fmt: skip
 
 
 def run(name: str, minutes: float, seed: int, data: Path) -> dict[str, float]:
     """Train once; gives what `--json` prints."""
-    part = SETS[name]
     with tempfile.TemporaryDirectory() as folder:
-        if part.prepare is not None:
-            part.prepare(data / part.data, Path(folder))
-        given = part.arguments.format(data=data / part.data, folder=folder).split()
+        given = SETS[name].prepare(data, Path(folder), seed)
         command = [sys.executable, "-m", "elman", "train", *given, "--minutes", str(minutes), "--seed", str(seed)]
         command += ["--json", "--out", str(Path(folder) / "run")]
         environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
@@ -173,8 +140,8 @@ def main() -> None:
     results = read_results(NAME) if (RESULTS / f"{NAME}.json").exists() else {}
     for name in names:
         part = SETS[name]
-        if not (arguments.data / part.data).is_dir():
-            sys.exit(f"{arguments.data / part.data} is not there: give the folder of the data with --data.")
+        if not arguments.data.is_dir():
+            sys.exit(f"{arguments.data} is not there: give the folder of the data with --data.")
         seeds = range(arguments.seeds or part.seeds)
         runs = [run(name, arguments.minutes or part.minutes, seed, arguments.data) for seed in seeds]
         results |= {"machine": machine(), name: {"runs": runs}}

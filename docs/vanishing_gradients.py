@@ -3,7 +3,7 @@
     python docs/vanishing_gradients.py --run       the demonstration anew, two to three minutes on two cores, then the pages
     python docs/vanishing_gradients.py [--check]   the pages alone, from docs/vanishing-gradients.json
 
-The JSON and the figure beside it are what `elman demo vanishing --out docs/vanishing-gradients.png` writes. What is computed
+The JSON and the figure beside it are what `elman demo vanishing --out docs/vanishing-gradients.svg` writes. What is computed
 here besides is short, and drawn from a seed.
 """
 
@@ -66,7 +66,9 @@ def power(value: float) -> str:
     """A number as text: 0.34, 2.7·10⁻⁵."""
     if 0.01 <= abs(value) < 1000:
         return f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}"
-    exponent = math.floor(math.log10(abs(value))) if value else 0
+    if not value:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)))
     digits = str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return f"{value / 10**exponent:.1f}·10{digits}"
 
@@ -116,7 +118,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.run:
         with contextlib.suppress(SystemExit):
-            command(["demo", "vanishing", "--out", str(RESULTS.with_suffix(".png"))])
+            command(["demo", "vanishing", "--out", str(RESULTS.with_suffix(".svg"))])
     found = json.loads(RESULTS.read_text(encoding="utf-8"))
     stale = []
     for name in PAGES:

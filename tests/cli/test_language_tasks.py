@@ -266,24 +266,16 @@ def test_what_a_model_can_not_do_is_said_with_what_can(runs: dict[str, Path], mo
 
 
 @EACH_TASK
-def test_a_run_that_goes_on_ends_where_an_undisturbed_one_does(task: str, tmp_path: Path, capsys: Capture) -> None:
+def test_a_run_that_goes_on_ends_where_an_undisturbed_one_does(
+    task: str, tmp_path: Path, capsys: Capture, interrupted_at: Any
+) -> None:
     """Stopped after three updates by a budget, gone on with by a longer one: a checkpoint holds all that a step depends on."""
     paths = write(tmp_path / "data", DATA[task])
     flags = [*SMALL, "--averaging", "0.9", "--warmup", "0"]
     flags[flags.index("--steps") + 1] = "6"
     assert call("train", *paths, "--out", tmp_path / "whole", "--json", "-q", *flags) == 0
     whole = json.loads(capsys.readouterr().out.splitlines()[-1])
-    from elman.training.loop import Trainer
-
-    step = Trainer.step
-    with pytest.MonkeyPatch.context() as patch:
-
-        def interrupted(trainer: Trainer, fraction: float) -> Any:
-            if trainer.progress.step == 2:
-                trainer._interrupted_by = 15
-            return step(trainer, fraction)
-
-        patch.setattr(Trainer, "step", interrupted)
+    with interrupted_at(2):
         assert call("train", *paths, "--out", tmp_path / "cut", "-q", *flags) == 128 + 15
     capsys.readouterr()
     assert call("train", "--resume", tmp_path / "cut", "--json", "-q") == 0

@@ -181,17 +181,22 @@ def test_what_is_missing_is_an_error_until_it_is_said_how_to_fill_it(tmp_path: P
 
 
 @EACH_TASK
-def test_a_run_goes_on_bit_by_bit(task: str, runs: dict[str, Path], tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_goes_on_bit_by_bit(
+    task: str, runs: dict[str, Path], tmp_path: Path, interrupted_at: Any
+) -> None:
     """What training draws for a step follows from the step: a run of one piece and one of two end alike."""
     import safetensors.torch
 
     data = data_of(runs, task)
     sizes = tiny.as_flags({"hidden": 8, "embedding": 8, "validations": 2, "batch-tokens": 64, "device": "cpu"})
-    arguments = (*MORE[task], *sizes, "--warmup", "0", "-q")
-    assert call("train", data, "--steps", "6", "--out", tmp_path / "whole", *arguments) == 0
-    assert call("train", data, "--steps", "6", "--out", tmp_path / "parts", *arguments, "--averaging", "0.99") == 0
+    arguments = (data, "--steps", "6", *MORE[task], *sizes, "--warmup", "0", "-q")
+    assert call("train", *arguments, "--out", tmp_path / "whole") == 0
+    with interrupted_at(2):
+        assert call("train", *arguments, "--out", tmp_path / "parts") == 128 + 15
+    assert call("train", "--resume", tmp_path / "parts", "-q") == 0
     whole, parts = (
         safetensors.torch.load_file(tmp_path / name / "checkpoint.safetensors") for name in ("whole", "parts")
     )
+    assert whole.keys() == parts.keys()
     for name, tensor in whole.items():
         assert tensor.equal(parts[name]), name

@@ -95,7 +95,7 @@ def test_the_command_writes_figure_and_numbers(
     assert math.isfinite(written["processor_seconds"])
 
 
-@pytest.mark.parametrize("out", ["figure.svg", "missing/figure.png"])
+@pytest.mark.parametrize("out", ["figure.gif", "missing/figure.png"])
 def test_a_figure_that_can_not_be_written_is_said_before_anything_is_trained(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str
 ) -> None:

@@ -16,9 +16,9 @@ def _demo() -> None:
 
 @demo.command()
 def vanishing(
-    out: Annotated[Path, typer.Option(help="Where the figure goes; its numbers go beside it as JSON.")] = Path(
-        "vanishing.png"
-    ),
+    out: Annotated[
+        Path, typer.Option(help="Where the figure goes, as .png or .svg; its numbers go beside it as JSON.")
+    ] = Path("vanishing.png"),
     seed: Annotated[int, typer.Option(help="Seed of weights and sequences.")] = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the numbers as one JSON object, as the last line.")
@@ -39,8 +39,8 @@ def vanishing(
     from elman.probe.pictures import draw_beside, new_figure  # noqa: PLC0415
     from elman.probe.report import as_json as in_json  # noqa: PLC0415
 
-    if out.suffix.lower() != ".png":
-        raise OptionError(f"--out {str(out)!r} must end in .png.")
+    if out.suffix.lower() not in (".png", ".svg"):
+        raise OptionError(f"--out {str(out)!r} must end in .png or .svg.")
     # What can't be drawn or written is an error now, not after minutes.
     new_figure(1, 1)
     if not out.parent.is_dir():

@@ -64,8 +64,12 @@ def _plain(text: str) -> str:
 
 
 def save_picture(figure: Any, path: Path) -> Path:
-    """Write a figure as PNG, whole or not at all."""
+    """Write a figure as PNG, or as SVG if the name ends so, whole or not at all; the same figure gives the same bytes."""
+    import matplotlib  # noqa: PLC0415
+
     picture = io.BytesIO()
-    figure.savefig(picture, format="png")
+    kind = path.suffix.lower().removeprefix(".") if path.suffix.lower() == ".svg" else "png"
+    with matplotlib.rc_context({"svg.hashsalt": "elman", "svg.fonttype": "none"}):
+        figure.savefig(picture, format=kind, metadata={"Date": None} if kind == "svg" else None)
     write_atomically(path, picture.getvalue())
     return path

@@ -9,6 +9,7 @@ the same number of parameters.
 All figures are functions of the seed. Budgets are updates, not seconds.
 """
 
+import copy
 import multiprocessing
 import os
 import time
@@ -184,8 +185,10 @@ def _learn(work: tuple[int, int, int, int, bool]) -> dict[str, Any]:
 def gradient(network: SequenceModel, lag: int, seed: int = 0) -> dict[str, Any]:
     """Quartiles by lag of ‖∂ℓ_T/∂s_{T-k}‖, in units of the median at k = 0; s is the LSTM's c, else h."""
     x_TBD, answers_B = sequences(lag, _ROWS, torch.Generator().manual_seed(seed))
-    with undisturbed(network), tapped(find_stacks(network), graph=True) as passages, torch.enable_grad():
-        losses_B = cross_entropy(_answer(network, x_TBD), answers_B, reduction="none")
+    # What is left of it after 200 steps may be smaller than the smallest number of float32.
+    twin = copy.deepcopy(network).double()
+    with undisturbed(twin), tapped(find_stacks(twin), graph=True) as passages, torch.enable_grad():
+        losses_B = cross_entropy(_answer(twin, x_TBD.double()), answers_B, reduction="none")
         norms = gradient_by_lag(passages, Scored(losses_B, None), lag)[-1]
     low, median, high = norms.quartiles()
     unit = median[0] or 1.0

@@ -79,7 +79,14 @@ def _lines(axes: Any, plot: Plot) -> None:
         _percent(axes.yaxis)
         axes.set_ylim(-0.03, 1.03)
     if plot.x_scale == "log":
-        axes.set_xscale("symlog", linthresh=1)
+        places = sorted({x for series in plot.series for x in series.x})
+        if places and places[0] > 0:
+            axes.set_xscale("log")
+            axes.set_xticks(places if len(places) <= 10 else places[:: -(-len(places) // 10)])
+            axes.minorticks_off()
+        else:
+            axes.set_xscale("symlog", linthresh=1)
+            axes.set_xlim(left=0)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
