@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import clips
 import faulty
 import numpy as np
 import pytest
+import sounds
 import tiny
 import torch
 from faulty import Network, Padded, Windows
@@ -16,7 +18,7 @@ from faulty import Network, Padded, Windows
 import elman
 from elman.models.language import LanguageModel
 from elman.models.options import TrainOptions
-from elman.models.tasks import task_named
+from elman.models.tasks import TASKS, task_named
 from elman.probe.batches import find_padding, follows, mapped, tensors
 from elman.probe.lint import CODES, LINT, Lint, WatchedParts, lint_end, lint_start
 
@@ -183,6 +185,10 @@ def test_a_check_that_fails_is_said_and_ends_nothing(tmp_path: Path) -> None:
     lint_start(Odd(), lint)
     assert lint.unchecked["state-never-carried"] == "RuntimeError: not today"
     assert lint.findings == []
+    (note,) = lint.notes(CODES)
+    assert "could not check" in note
+    assert "state-never-carried" in note
+    assert lint.notes(["no-better-than-trivial"]) == []
     lint.save(tmp_path)
     assert json.loads((tmp_path / LINT).read_text(encoding="utf-8"))["unchecked"] == lint.unchecked
 
@@ -258,10 +264,73 @@ def _pairs(folder: Path) -> list[Path]:
     return paths
 
 
-@pytest.mark.parametrize(("name", "make"), [("classify", _classes), ("tag", _tags), ("translate", _pairs)])
+def _series(folder: Path) -> list[Path]:
+    rows = [f"{hour},{np.sin(hour / 4):.3f},{np.cos(hour / 4):.3f}" for hour in range(300)]
+    (folder / "data.csv").write_text("time,load,heat\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return [folder / "data.csv"]
+
+
+def _waves(folder: Path) -> list[Path]:
+    rows = [
+        f"{number},{step},{np.sin(step * (1 + number % 2)):.3f},{'fast' if number % 2 else 'slow'}"
+        for number in range(40)
+        for step in range(6 + number % 5)
+    ]
+    (folder / "data.csv").write_text("series,time,x,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return [folder / "data.csv"]
+
+
+def _sounds(folder: Path) -> list[Path]:
+    for number in range(12):
+        for name, hertz in (("high", 880.0), ("low", 220.0)):
+            sounds.write(folder / name / f"{number}.wav", sounds.tone(0.2 + 0.03 * (number % 5), hertz + number))
+    return [folder]
+
+
+def _texts(folder: Path) -> list[Path]:
+    rows = [
+        f"{path.parent.name}/{path.name},{'ab' * (1 + len(path.stem) % 2)}"
+        for path in sorted(_sounds(folder)[0].rglob("*.wav"))
+    ]
+    (folder / "data.csv").write_text("path,text\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return [folder / "data.csv"]
+
+
+def _events(folder: Path) -> list[Path]:
+    rows = [
+        f"{path.parent.name}/{path.name},0.05,0.15,{path.parent.name}"
+        for path in sorted(_sounds(folder)[0].rglob("*.wav"))
+    ]
+    (folder / "data.csv").write_text("path,start,end,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return [folder / "data.csv"]
+
+
+def _video(folder: Path) -> list[Path]:
+    return [clips.write_classes(folder)]
+
+
+_TEXT_TASKS = [("classify", _classes), ("tag", _tags), ("translate", _pairs)]
+_SIGNAL_TASKS = [
+    ("forecast", _series),
+    ("classify-series", _waves),
+    ("classify-sound", _sounds),
+    ("classify-video", _video),
+    ("transcribe", _texts),
+    ("tag-sound", _events),
+]
+# Windows of series are all of one length.
+_WITHOUT_PADDING = ("forecast",)
+
+
+def test_each_task_that_is_not_tried_out_elsewhere_is_tried_out_here() -> None:
+    assert {name for name, _ in (*_TEXT_TASKS, *_SIGNAL_TASKS)} | {"lm"} == set(TASKS)
+
+
+@pytest.mark.parametrize(("name", "make"), [*_TEXT_TASKS, *_SIGNAL_TASKS])
 def test_elman_s_own_tasks_have_none_of_the_faults(tmp_path: Path, name: str, make: Any) -> None:
     facts = task_named(name)
-    options = TrainOptions(**facts.filled({"hidden": 8, "embedding": 8, "batch_tokens": 30, "steps": 1}))
+    tokens = 30 if (name, make) in _TEXT_TASKS else 120
+    options = TrainOptions(**facts.filled({"hidden": 8, "embedding": 8, "batch_tokens": tokens, "steps": 1}))
     data = facts.kind.read(make(tmp_path), options)
     watched, lint = WatchedParts(data), Lint()
     task = facts.kind.task(data, facts.kind.fit(watched.parts, options), options)
@@ -270,4 +339,5 @@ def test_elman_s_own_tasks_have_none_of_the_faults(tmp_path: Path, name: str, ma
     lint_end(task, {}, lint)
     assert lint.unchecked == {}
     assert lint.findings == []
-    assert any(find_padding(task.batch(step)) for step in range(task.steps_per_epoch))
+    padded = any(find_padding(task.batch(step)) for step in range(task.steps_per_epoch))
+    assert padded == (name not in _WITHOUT_PADDING)

@@ -117,10 +117,14 @@ def fit_scale(clips: Sequence[Clip], log_mel: LogMel) -> FrameScale:
     return FrameScale.fit(heard[place] for place in range(len(heard)))
 
 
-def pad_frames(sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Sequences (T, D) side by side (T, B, D), zeros below each, and their lengths (B), int64."""
+def pad_frames(sequences: Sequence[np.ndarray], joined: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Sequences (T, D) side by side (T, B, D), zeros below each, and their lengths (B), int64.
+
+    T is a multiple of `joined`, the number of frames that become a step.
+    """
     lengths_B = np.array([len(frames_TD) for frames_TD in sequences], dtype=np.int64)
-    x_TBD = np.zeros((max(lengths_B.max(), 1), len(sequences), sequences[0].shape[1]), np.float32)
+    steps = max(-(-int(lengths_B.max()) // joined), 1)
+    x_TBD = np.zeros((steps * joined, len(sequences), sequences[0].shape[1]), np.float32)
     for place, frames_TD in enumerate(sequences):
         x_TBD[: len(frames_TD), place] = frames_TD
     return x_TBD, lengths_B

@@ -40,6 +40,10 @@ class Cache:
         self._kept: dict[Any, np.ndarray] = {}
         self._lock = threading.Lock()
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Cache":
+        """Itself: a copy of what reads by it reads the same, and a lock can't be copied."""
+        return self
+
     def get(self, key: Any, read: Callable[[], np.ndarray]) -> np.ndarray:
         """What is kept under the key, else what `read` gives."""
         found = self._kept.get(key)

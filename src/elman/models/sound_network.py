@@ -121,7 +121,7 @@ class SoundNetwork(nn.Module):
 
     def batch(self, sequences: Sequence[np.ndarray]) -> tuple[Float[Tensor, "T B D"], Int[Tensor, "B"]]:
         """Standardised frames (T, D) side by side, and their lengths."""
-        x_TBD, lengths_B = pad_frames(sequences)
+        x_TBD, lengths_B = pad_frames(sequences, self.config.stack)
         return torch.from_numpy(x_TBD).to(self.device), torch.from_numpy(lengths_B).to(self.device)
 
     @torch.no_grad()

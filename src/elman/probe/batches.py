@@ -100,8 +100,9 @@ class Padding:
 def find_padding(batch: Any) -> Padding | None:
     """The padding of a batch whose lengths, or mask, are among its tensors; None if there is none, or none can be told.
 
-    Lengths are whole numbers, one a row, beyond which a tensor holds one and the same value. Where several things in a batch
-    have lengths of their own, it is the padding of the first.
+    Lengths are whole numbers, one a row, beyond which a tensor holds one and the same value. What has a step for so many
+    steps of another (labels of joined frames) is padded with it. Where several things in a batch have lengths of their own, it
+    is the padding of the first.
     """
     parts = tensors(batch)
     for axis in (0, 1):
@@ -124,23 +125,44 @@ def _padding(parts: list[Tensor], number: int, ends: Tensor, axis: int) -> Paddi
         lengths_B = ends
     else:
         return None
-    beyond, markers = dict[int, Tensor](), set[int]()
-    for other, part in enumerate(parts):
-        if other == number or part.dim() < 2 or part.dtype == torch.bool or part.shape[0] == part.shape[1]:
-            continue
-        x_TB = _time_first(part, axis)
-        steps = x_TB.shape[0]
-        if x_TB.shape[1] != len(lengths_B) or steps < int(lengths_B.max()) or (masks and steps != ends.shape[axis]):
-            continue
-        beyond_TB = torch.arange(steps, device=part.device).unsqueeze(1) >= lengths_B.to(part.device)
-        tail = x_TB[beyond_TB]
-        if not len(tail) or len(tail) == steps * len(lengths_B) or not _alike(tail, tail[0]):
-            continue
-        beyond[other] = beyond_TB
-        valid = x_TB[~beyond_TB]
-        if not part.is_floating_point() and not (valid == tail[0]).reshape(len(valid), -1).all(1).any():
-            markers.add(other)
-    return Padding(axis, beyond, frozenset(markers), masks) if beyond else None
+    others = {
+        other: _time_first(part, axis)
+        for other, part in enumerate(parts)
+        if other != number and part.dim() >= 2 and part.numel() and part.dtype != torch.bool
+        if part.shape[0] != part.shape[1] and _time_first(part, axis).shape[1] == len(lengths_B)
+    }
+    beyond = {
+        other: beyond_TB
+        for other, x_TB in others.items()
+        if not masks or len(x_TB) == ends.shape[axis]
+        if (beyond_TB := _tail(x_TB, lengths_B)) is not None
+    }
+    if not beyond:
+        return None
+    steps = max(map(len, beyond.values()))
+    for other, x_TB in others.items():
+        joined, rest = divmod(steps, len(x_TB))
+        if other not in beyond and joined > 1 and not rest:
+            beyond_TB = _tail(x_TB, -(-lengths_B // joined))
+            if beyond_TB is not None:
+                beyond[other] = beyond_TB
+    markers = frozenset(other for other, beyond_TB in beyond.items() if _marks(others[other], beyond_TB))
+    return Padding(axis, beyond, markers, masks)
+
+
+def _tail(x_TB: Tensor, lengths_B: Tensor) -> Tensor | None:
+    """What lies beyond these lengths, as a mask, if it is one and the same value everywhere."""
+    if len(x_TB) < int(lengths_B.max()):
+        return None
+    beyond_TB = torch.arange(len(x_TB), device=x_TB.device).unsqueeze(1) >= lengths_B.to(x_TB.device)
+    tail = x_TB[beyond_TB]
+    return beyond_TB if 0 < len(tail) < beyond_TB.numel() and _alike(tail, tail[0]) else None
+
+
+def _marks(x_TB: Tensor, beyond_TB: Tensor) -> bool:
+    """Whether what is written in the padding stands nowhere else."""
+    valid, fill = x_TB[~beyond_TB], x_TB[beyond_TB][0]
+    return not x_TB.is_floating_point() and not (valid == fill).reshape(len(valid), -1).all(1).any()
 
 
 def _alike(values: Tensor, one: Tensor) -> bool:

@@ -8,7 +8,7 @@ how far back the trained network's gradient reaches. The run itself goes on as i
 import copy
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -85,6 +85,13 @@ class Lint:
         if sentence is not None:
             self.findings.append(Finding(code, sentence))
 
+    def notes(self, codes: Iterable[str]) -> list[str]:
+        """What a person should know of these checks: a line for each finding, and one for those that could not be made."""
+        own = set(codes)
+        missed = [code for code in self.unchecked if code in own]
+        said = f"note: the linter could not check {', '.join(missed)}: {LINT} in the run's folder says why."
+        return [*(found.note for found in self.findings if found.code in own), *([said] if missed else [])]
+
     @classmethod
     def read(cls, folder: Path) -> "Lint":
         """What `lint.json` holds; of a run that was made without the linter, nothing."""
@@ -115,12 +122,12 @@ def lint_start(task: Task, lint: Lint) -> None:
         lint.check("saturated-from-start", trial.saturated)
 
 
-def lint_end(task: Task, scores: Mapping[str, Scores], lint: Lint) -> list[Finding]:
-    """The checks after a run, and what they found; `scores` by part."""
+def lint_end(task: Task, scores: Mapping[str, Scores], lint: Lint) -> list[str]:
+    """The checks after a run; gives what a person should know of them. `scores` by part."""
     with torch.random.fork_rng():
         lint.check("no-better-than-trivial", lambda: _trivial(scores, getattr(task.network, "lower_is_better", False)))
         lint.check("window-below-horizon", _Trial(task).window_too_short)
-    return [found for found in lint.findings if found.code in ("no-better-than-trivial", "window-below-horizon")]
+    return lint.notes(("no-better-than-trivial", "window-below-horizon"))
 
 
 class _Trial:

@@ -30,7 +30,7 @@ from elman.models.options import BUDGETS, TrainOptions, check_names, flag
 from elman.models.sources import recall, remember
 from elman.models.task import Task, settled
 from elman.models.tasks import AUTO, TASKS, TaskFacts, task_named
-from elman.probe.lint import Finding, Lint, WatchedParts, lint_end, lint_start
+from elman.probe.lint import CODES, Lint, WatchedParts, lint_end, lint_start
 from elman.training.checkpoint import Progress
 from elman.training.curves import draw_curves
 from elman.training.folder import make_folder, next_free, parts, refuse_existing, taken_in
@@ -237,8 +237,8 @@ def _fit(run: _Run, display: Display, longer: bool) -> TrainResult:
     else:
         lint_start(task, run.lint)
         run.lint.save(folder)
-    for finding in run.lint.findings:
-        display.note(finding.note)
+    for note in run.lint.notes(CODES):
+        display.note(note)
     with closing(MetricsLog(folder, trainer.progress.step)) as metrics:
         trainer.observers.append(metrics)
         if importlib.util.find_spec("tensorboard"):
@@ -256,8 +256,8 @@ def _fit(run: _Run, display: Display, longer: bool) -> TrainResult:
         task.draw(folder)
     else:
         display.note("note: no pictures were drawn: pip install 'elman[figures]' for them.")
-    for finding in _lint_result(run, result):
-        display.note(finding.note)
+    for note in _lint_result(run, result):
+        display.note(note)
     return result
 
 
@@ -283,8 +283,8 @@ def _score(run: _Run, progress: Progress) -> TrainResult:
     return result
 
 
-def _lint_result(run: _Run, result: TrainResult) -> list[Finding]:
-    """What the linter finds when a run has ended."""
+def _lint_result(run: _Run, result: TrainResult) -> list[str]:
+    """What the linter has to say when a run has ended."""
     scores = {"validation": result.scores, "test": result.test_scores or {}}
     found = lint_end(run.task, scores, run.lint)
     run.lint.save(run.folder)
