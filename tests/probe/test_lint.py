@@ -10,6 +10,7 @@ import clips
 import faulty
 import numpy as np
 import pytest
+import safetensors.torch
 import sounds
 import tiny
 import torch
@@ -20,7 +21,8 @@ from elman.models.language import LanguageModel
 from elman.models.options import TrainOptions
 from elman.models.tasks import TASKS, task_named
 from elman.probe.batches import find_padding, follows, mapped, tensors
-from elman.probe.lint import CODES, LINT, Lint, WatchedParts, lint_end, lint_start
+from elman.probe.findings import CODES, LINT, Lint
+from elman.probe.lint import WatchedParts, lint_end, lint_start
 
 PAGES = Path(__file__).parents[2] / "docs" / "lint"
 
@@ -174,6 +176,22 @@ def test_looking_disturbs_nothing(task: Any) -> None:
     assert all(parameter.grad is None for parameter in task.network.parameters())
     assert task.network.hoard is hoard
     assert task.network.training
+
+
+def test_a_run_that_is_linted_ends_bit_for_bit_as_one_that_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "text.txt").write_text(tiny.TEXT, encoding="utf-8")
+    options = {**tiny.OPTIONS, "dropout": 0.3}
+    linted = elman.train(tmp_path / "text.txt", out=tmp_path / "linted", quiet=True, **options).run
+    assert Lint.read(linted).checked
+    monkeypatch.setattr("elman.training.run.lint_start", lambda *_: None)
+    monkeypatch.setattr("elman.training.run.lint_end", lambda *_: [])
+    alone = elman.train(tmp_path / "text.txt", out=tmp_path / "alone", quiet=True, **options).run
+    for name in ("model.safetensors", "checkpoint.safetensors"):
+        one, other = (safetensors.torch.load_file(run / name) for run in (linted, alone))
+        assert one.keys() == other.keys()
+        assert all(torch.equal(value, other[key]) for key, value in one.items() if "seconds" not in key), name
 
 
 def test_a_check_that_fails_is_said_and_ends_nothing(tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ from elman.models.options import BUDGETS, TrainOptions, check_names, flag
 from elman.models.sources import recall, remember
 from elman.models.task import Task, settled
 from elman.models.tasks import AUTO, TASKS, TaskFacts, task_named
-from elman.probe.lint import CODES, Lint, WatchedParts, lint_end, lint_start
+from elman.probe.findings import CODES, Lint
+from elman.probe.lint import WatchedParts, lint_end, lint_start
 from elman.training.checkpoint import Progress
 from elman.training.curves import draw_curves
 from elman.training.folder import make_folder, next_free, parts, refuse_existing, taken_in
