@@ -99,6 +99,20 @@ def test_a_text_shorter_than_the_lags_cuts_them(trained: Any) -> None:
     assert any("too short" in note for note in found.notes)
 
 
+def test_lags_that_no_sequence_has_are_cut_and_nothing_is_said_of_them(tmp_path: Path) -> None:
+    rows = "".join(f"{hour},{hour % 7}.5\n" for hour in range(200))
+    (tmp_path / "series.csv").write_text("time,load\n" + rows, encoding="utf-8")
+    sizes: dict[str, Any] = {"hidden": 4, "embedding": 4, "steps": 1, "look_back": 24, "horizon": 6, "segment": 6}
+    run = elman.train(tmp_path / "series.csv", task="forecast", out=tmp_path / "run", quiet=True, **sizes).run
+    result = elman.probe(run)
+    # A window of 24 is four steps of the cell: lags 0 to 3.
+    assert result.lags == [0, 1, 2, 3]
+    assert {len(curve["median"]) for curve in result.gradient} == {4}
+    assert any("lags are cut to 3" in note for note in result.notes)
+    (sentence,) = (line for line in result.verdict if "gradient" in line)
+    assert "lag 3" in sentence or "forgets" in sentence
+
+
 def test_a_model_without_its_folder_needs_data(trained: Any) -> None:
     with pytest.raises(ProbeError, match="no data"):
         elman.probe(elman.load(trained("lm")[0]))

@@ -19,7 +19,7 @@ lags count from the last step that the layer runs.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -42,6 +42,16 @@ class LagNorms:
     passage: Passage
     state: str
     norms_KB: Float[Tensor, "K B"]
+
+    @property
+    def reach(self) -> int:
+        """The furthest lag that a row has."""
+        there_K = (~self.norms_KB.isnan()).any(1)
+        return int(there_K.nonzero().max()) if there_K.any() else 0
+
+    def cut(self, lags: int) -> "LagNorms":
+        """The same up to this lag."""
+        return replace(self, norms_KB=self.norms_KB[: lags + 1])
 
     def quartiles(self) -> tuple[list[float | None], list[float | None], list[float | None]]:
         """For each lag the lower quartile, the median and the upper quartile over rows; None where no row has it."""

@@ -74,13 +74,20 @@ def measure(subject: Subject, seed: int = 0, clip: float | None = None) -> Probe
         long = streams(subject)
         spectra = [found for stream in long if (found := stream.spectrum(seed)) is not None]
         saturations = [stream.saturation() for stream in long]
-    curves, horizons = curves_of(gradients)
-    notes = [*subject.notes, *_stack_notes(_numbers([one.passage for one in gradients]))]
+    # What a sequence is to a network, its layers alone may know: joined frames and segments are fewer steps.
+    lags = max(one.reach for one in gradients)
+    cut = (
+        [f"lags are cut to {lags}: no layer runs more than {lags + 1} steps of a sequence."]
+        if lags < subject.lags
+        else []
+    )
+    curves, horizons = curves_of([one.cut(lags) for one in gradients])
+    notes = [*subject.notes, *cut, *_stack_notes(_numbers([one.passage for one in gradients]))]
     if not context["steps"]:
         notes.append("use of context: not measured, since it isn't plain what a shorter sequence is to this network.")
     result = ProbeResult(
         model=subject.facts.to_dict(),
-        lags=list(range(subject.lags + 1)),
+        lags=list(range(lags + 1)),
         gradient=curves,
         horizons=horizons,
         context=context,

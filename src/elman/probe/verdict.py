@@ -18,7 +18,7 @@ _DRIFT = 1.3
 def sentences(result: ProbeResult) -> Iterator[str]:
     """The verdict, a sentence each: gradients layer by layer, context, dynamics, saturation, clipping, window."""
     for horizon, curve in longest_lived(result):
-        yield _of_gradient(horizon, curve["median"], result.lags[-1])
+        yield _of_gradient(horizon, curve["median"])
     yield from _of_context(result)
     for layer in result.spectrum:
         yield _of_spectrum(layer)
@@ -40,7 +40,11 @@ def sentences(result: ProbeResult) -> Iterator[str]:
 def longest_lived(result: ProbeResult) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     """Of each layer, in each direction, the state whose gradient lives longest: what the layer can learn from it can."""
     places: dict[tuple[int, bool], list[int]] = {}
+    known = [sum(value is not None for value in curve["median"]) for curve in result.gradient]
     for place, horizon in enumerate(result.horizons):
+        # A stack that runs for one step more has nothing to fall.
+        if known[place] < 2 <= max(known):
+            continue
         places.setdefault((horizon["layer"], horizon["state"].endswith("backwards")), []).append(place)
     for own in places.values():
         best = max(own, key=lambda place: _lag(result.horizons[place]))
@@ -52,14 +56,17 @@ def _lag(horizon: Mapping[str, Any]) -> tuple[float, float]:
     return tuple(math.inf if horizon[key] is None else horizon[key] for key in ("lag_1_percent", "lag_1_e"))  # type: ignore[return-value]
 
 
-def _of_gradient(horizon: Mapping[str, Any], median: Sequence[float | None], last: int) -> str:
+def _of_gradient(horizon: Mapping[str, Any], median: Sequence[float | None]) -> str:
     name = f"layer {horizon['layer']}" + (", backwards," if horizon["state"].endswith("backwards") else "")
+    last = max((lag for lag, value in enumerate(median) if value is not None), default=0)
     known = [value for value in median if value is not None]
     if not any(known):
-        return f"{name}: no gradient arrives at all: what it holds doesn't enter the loss"
+        return f"{name.rstrip(',')}: no gradient arrives at all: what it holds doesn't enter the loss"
     if max(known) > 10 * next(value for value in known if value):
         lag = median.index(max(known))
-        return f"{name}: the gradient grows on its way back, to {max(known) / known[0]:.3g} times at lag {lag}"
+        return (
+            f"{name.rstrip(',')}: the gradient grows on its way back, to {max(known) / known[0]:.3g} times at lag {lag}"
+        )
     if horizon["lag_1_percent"] is not None:
         third = horizon["lag_1_e"]
         within = "" if third is None else f" (to 1/e within {in_steps(third)})"
@@ -111,7 +118,7 @@ def _share_beyond(steps: Sequence[int], losses: Sequence[float], lag: float) -> 
 
 def _of_spectrum(layer: Mapping[str, Any]) -> str:
     leading = layer["exponents"][0]
-    name = f"layer {layer['layer']}" + (", backwards," if "direction" in layer else "")
+    name = f"layer {layer['layer']}" + (", backwards" if "direction" in layer else "")
     words = {
         "explodes": "states that lie a little apart part ever further: gradients can explode",
         "forgets": f"states that lie apart meet, e-fold in {in_steps(-1 / leading) if leading < 0 else 'no time'}",
