@@ -104,6 +104,18 @@ def test_a_series_that_is_too_short_is_said_and_left_out(run: Path, tmp_path: Pa
     assert "series 'new'" in capsys.readouterr().err
 
 
+def test_a_table_without_a_column_that_the_model_learnt_from_is_told_so(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other.csv").write_text("text,label\na,b\n", encoding="utf-8")
+    for command in ("predict", "evaluate"):
+        assert call(command, run, tmp_path / "other.csv") == 2
+        error = " ".join(capsys.readouterr().err.split())
+        assert "which the model learnt from, but text, label: give a table with it" in error
+        # Neither command has an option that could name another.
+        assert "--" not in error
+
+
 @pytest.mark.parametrize(
     ("text", "flags", "said"),
     [

@@ -7,8 +7,10 @@ from elman.data.table import Row, Table
 from elman.errors import DataError
 
 
-def named_column(table: Table, name: str, option: str) -> str:
-    """The column that an option names, or numbers. Raises `DataError`, with those there are, if it is missing."""
+def named_column(table: Table, name: str, option: str | None) -> str:
+    """The column that an option names, or numbers; None: that a model learnt from. Raises `DataError`, with those there are,
+    if it is missing.
+    """
     if name in table.columns:
         return name
     if has_column(table, name):
@@ -16,9 +18,12 @@ def named_column(table: Table, name: str, option: str) -> str:
     header = (
         "" if any(not column.isdigit() for column in table.columns) else " (it has no header: columns are numbered)"
     )
-    raise DataError(
-        f"{table.name} has no column {name!r}{header}: name one of {', '.join(table.columns)} with --{option}."
-    )
+    there = ", ".join(table.columns)
+    if option is None:
+        raise DataError(
+            f"{table.name} has no column {name!r}{header}, which the model learnt from, but {there}: give a table with it."
+        )
+    raise DataError(f"{table.name} has no column {name!r}{header}: name one of {there} with --{option}.")
 
 
 def has_column(table: Table, name: str) -> bool:

@@ -151,7 +151,7 @@ def _joined(before: Series, one: Series) -> Series:
 
 
 def _too_short(one: Series, steps: int, reach: Reach) -> str:
-    held = f", {steps:,} of them to train on" if steps != len(one) else ""
+    held = f", {max(steps, 0):,} of them to train on" if steps != len(one) else ""
     return (
         f"it has {len(one):,} steps{held}, fewer than --look-back {reach.look_back} and --horizon {reach.horizon} "
         f"need, {reach.shortest:,}"

@@ -70,7 +70,7 @@ def read_series(
         sample = list(itertools.islice(table.rows, SAMPLE))
         if not sample:
             raise nothing_left(table.name, bad, "it has no rows.")
-        columns = series_columns(table, sample, columns if number else asked)
+        columns = series_columns(table, sample, columns if number else asked, learnt=clock is not None)
         rows += _read_rows(table.name, columns, itertools.chain(sample, table.rows), styles)
     style = common_style(styles)
     if style is None or (clock is not None and {style, clock.style} not in _ALIKE and style != clock.style):
@@ -87,14 +87,17 @@ def read_series(
 _ALIKE = ({"date", "datetime"},)
 
 
-def series_columns(table: Table, sample: Sequence[Row], asked: Columns) -> Columns:
-    """The columns of a table by their roles. Raises `DataError` if one is missing, or nothing is left to forecast."""
+def series_columns(table: Table, sample: Sequence[Row], asked: Columns, learnt: bool = False) -> Columns:
+    """The columns of a table by their roles; `learnt`: those `asked` for are a model's.
+
+    Raises `DataError` if one is missing, or nothing is left to forecast.
+    """
 
     def named(names: Iterable[str], option: str) -> tuple[str, ...]:
-        return tuple(named_column(table, name, option) for name in names)
+        return tuple(named_column(table, name, None if learnt else option) for name in names)
 
-    series_id = asked.id and named_column(table, asked.id, "id")
-    time = asked.time and named_column(table, asked.time, "time")
+    (series_id,) = named([asked.id], "id") if asked.id else (None,)
+    (time,) = named([asked.time], "time") if asked.time else (None,)
     past, known, values = (named(getattr(asked, role), role) for role in ("past", "known", "values"))
 
     def free() -> list[str]:
