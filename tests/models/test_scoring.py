@@ -28,6 +28,10 @@ class Unigram(nn.Module):
         self.read += tokens_TB.numel()
         return self.logits.expand(*tokens_TB.shape, -1), state
 
+    def loss(self, tokens_TB: Tensor, targets_TB: Tensor, state: None, scored_TB: Tensor) -> tuple[Tensor, None]:
+        logits_TBV, _ = self(tokens_TB)
+        return nn.functional.cross_entropy(logits_TBV[scored_TB], targets_TB[scored_TB]), state
+
 
 def random_tokens(count: int, vocabulary: int) -> np.ndarray:
     numbers = np.random.default_rng(5).integers(2, vocabulary, count).astype(np.int32)
@@ -133,7 +137,7 @@ def test_evaluation_leaves_the_mode_as_it_was_and_drops_nothing_out(training: bo
     model.train(training)
     assert score_tokens(model, tokens, 49) == wanted
     assert model.training is training
-    with pytest.raises(IndexError):
+    with pytest.raises(RuntimeError, match="out of bounds"):
         score_tokens(model, np.array([0, 99], np.int32), 1)
     assert model.training is training
 

@@ -28,6 +28,7 @@ from elman.layers import Dropout, RecurrentLayers
 from elman.layers.attention import Memory, attention_of
 from elman.models.beam import Beam
 from elman.models.bridge import Bridge, States
+from elman.models.output_loss import output_loss
 from elman.models.sentences import with_boundaries
 from elman.models.stack import StackConfig
 
@@ -164,9 +165,7 @@ class EncoderDecoder(nn.Module):
         combined_TBE, _, _ = self.decode(begin_TB, source, target_lengths_B + 1)
         # Only what counts goes through the output layer, the largest product there is.
         valid_TB = valid_steps(len(begin_TB), target_lengths_B + 1)
-        logits_NV = self.output(combined_TBE[valid_TB])
-        logits_NV = logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32))
-        return nn.functional.cross_entropy(logits_NV, wanted_TB[valid_TB], label_smoothing=label_smoothing)
+        return output_loss(combined_TBE[valid_TB], self.output, wanted_TB[valid_TB], label_smoothing)
 
     @property
     def recurrent(self) -> RecurrentLayers:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from elman.axes import Float, Int, Tensor
+from elman.axes import Bool, Float, Int, Tensor
 from elman.data.text import Source, characters, open_documents
 from elman.data.token_file import on_disk
 from elman.data.tokenizer import START_ID, TextTokenizer
@@ -26,6 +26,7 @@ from elman.engines import Engine
 from elman.errors import ModelFolderError
 from elman.layers import Dropout
 from elman.models.folder import TOKENIZER, build, entry, existing, read_network_config
+from elman.models.output_loss import output_loss
 from elman.models.sampling import Sampling, generate_tokens
 from elman.models.scoring import Scores, score_tokens
 from elman.models.stack import StackConfig
@@ -82,6 +83,20 @@ class LanguageModel(nn.Module):
         """The logits of the next token after each of these steps."""
         logits: Tensor = self.output(self.bottleneck(self.dropout(h_TBH)))
         return logits
+
+    def loss(
+        self,
+        tokens_TB: Int[Tensor, "T B"],
+        targets_TB: Int[Tensor, "T B"],
+        state: Any = None,
+        scored_TB: Bool[Tensor, "T B"] | None = None,
+    ) -> tuple[Float[Tensor, ""], Any]:
+        """Mean of -ln P(target) in nats, over all steps or those that are scored, and the state after the last step."""
+        h_TBH, state = self.read(tokens_TB, state)
+        h_NH, targets_N = h_TBH.flatten(0, 1), targets_TB.flatten()
+        if scored_TB is not None:
+            h_NH, targets_N = h_NH[scored_TB.flatten()], targets_N[scored_TB.flatten()]
+        return output_loss(self.bottleneck(self.dropout(h_NH)), self.output, targets_N), state
 
     @classmethod
     def from_folder(cls, folder: Path, config: dict[str, Any], engine: Engine | str = Engine.AUTO) -> "LanguageModel":

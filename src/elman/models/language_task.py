@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from elman.data.streams import Streams
 from elman.data.text import Source, characters
@@ -80,9 +79,7 @@ class LanguageTask:
         return step % self.steps_per_epoch != 0
 
     def loss(self, batch: tuple[Tensor, Tensor], state: Any) -> tuple[Tensor, Any]:
-        inputs_TB, targets_TB = batch
-        logits_TBV, state = self.network(inputs_TB, state)
-        return cross_entropy(logits_TBV.flatten(0, 1).float(), targets_TB.flatten()), state
+        return self.network.loss(*batch, state)
 
     def size(self, batch: tuple[Tensor, Tensor]) -> int:
         return batch[0].numel()

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import nn
 
-from elman.axes import Int, Tensor
+from elman.axes import Bool, Float, Int, Tensor
 from elman.data.tokenizer import UNKNOWN_ID
 from elman.errors import DataError
 
@@ -53,9 +54,29 @@ class Scores:
         }
 
 
+@runtime_checkable
+class Predictor(Protocol):
+    """A module that predicts tokens: `elman.models.language.LanguageModel`, or anything with such a loss."""
+
+    training: bool
+
+    def loss(
+        self,
+        tokens_TB: Int[Tensor, "T B"],
+        targets_TB: Int[Tensor, "T B"],
+        state: Any,
+        scored_TB: Bool[Tensor, "T B"],
+    ) -> tuple[Float[Tensor, ""], Any]:
+        """Mean of -ln P(target) over the steps that are scored, and the state after the last step."""
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+    def train(self, mode: bool = True) -> Any: ...
+
+
 @torch.no_grad()
 def score_tokens(
-    model: nn.Module,
+    model: Predictor,
     tokens: np.ndarray,
     characters: int,
     streams: int = 1,
@@ -72,12 +93,13 @@ def score_tokens(
         raise DataError("there is nothing to score: give a text of at least one character.")
     device = next(model.parameters()).device
     was_training = model.training
-    model.eval()
+    model.train(False)
     try:
         total, unknown, state = 0.0, 0, None
         for done, inputs_TB, targets_TB in _side_by_side(tokens, max(1, min(streams, steps // (4 * _WARM_UP)))):
-            logits_TBV, state = model(inputs_TB.to(device), state)
-            total += _nats(logits_TBV, targets_TB.to(device))
+            scored_TB = targets_TB != _UNSCORED
+            loss, state = model.loss(inputs_TB.to(device), targets_TB.to(device), state, scored_TB.to(device))
+            total += float(loss) * int(scored_TB.sum())
             unknown += int((targets_TB == UNKNOWN_ID).sum())
             if watch is not None:
                 watch(done)
@@ -108,10 +130,3 @@ def _side_by_side(tokens: np.ndarray, streams: int) -> Iterator[tuple[float, Int
         inputs_TB = torch.from_numpy(tokens[at_TB].astype(np.int64))
         targets_TB = torch.from_numpy(np.where(inside_TB, tokens[at_TB + 1].astype(np.int64), _UNSCORED))
         yield (last + warm_up) / (own + warm_up), inputs_TB, targets_TB
-
-
-def _nats(logits_TBV: Tensor, targets_TB: Tensor) -> float:
-    loss = torch.nn.functional.cross_entropy(
-        logits_TBV.flatten(0, 1).float(), targets_TB.flatten(), ignore_index=_UNSCORED, reduction="none"
-    )
-    return float(loss.sum(dtype=torch.float64 if loss.device.type != "mps" else None))
