@@ -90,7 +90,7 @@ TASKS: dict[str, TaskFacts] = {
             example="elman generate {run} --prompt 'The '",
             options=("tokenizer", "tie", "batch", "bptt"),
             by_tokenizer={
-                "word": {"hidden": 512, "embedding": 256, "dropout": 0.5, "weight_decay": 0.01},
+                "word": {"hidden": 512, "embedding": 256, "dropout": 0.4, "weight_decay": 0.01},
             },
         ),
         TaskFacts(
@@ -311,8 +311,9 @@ TASKS: dict[str, TaskFacts] = {
                 "dropout": 0.5,
                 "batch": 256,
                 "batch_tokens": 512,
-                "lr": 1e-3,
-                "averaging": 0.99,
+                "lr": 5e-4,
+                "averaging": 0.995,
+                "patience": 0,
             },
         ),
     )
