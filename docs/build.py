@@ -124,7 +124,7 @@ REFERENCE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("elman.training.run", ("train", "TrainResult")),
     ("elman.probe.measure", ("probe",)),
     ("elman.probe.result", ("ProbeResult",)),
-    ("elman.sklearn", ("SequenceClassifier", "SequenceTagger", "Forecaster")),
+    ("elman.sklearn", ("SequenceClassifier", "SequenceTagger", "SequenceRegressor", "Forecaster")),
     ("elman.data.text", ("read_documents",)),
     ("elman.data.tokenizer", ()),
     ("elman.cells.cell", ("Cell", "Cell.project", "Cell.step")),

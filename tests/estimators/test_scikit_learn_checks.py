@@ -10,7 +10,7 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from elman.sklearn import SequenceClassifier, SequenceTagger
+from elman.sklearn import SequenceClassifier, SequenceRegressor, SequenceTagger
 
 
 class TableClassifier(SequenceClassifier):
@@ -68,7 +68,7 @@ def test_it_learns_what_the_checks_expect_of_a_classifier() -> None:
 
 # It would hand over a table of numbers next, which the estimators' tags say isn't read.
 @pytest.mark.filterwarnings("ignore:Can't test estimator")
-@pytest.mark.parametrize("kind", [SequenceClassifier, SequenceTagger])
+@pytest.mark.parametrize("kind", [SequenceClassifier, SequenceRegressor, SequenceTagger])
 def test_check_estimator_finds_nothing_wrong_with_estimators_of_sequences(kind: Any) -> None:
     found = check_estimator(kind(epochs=1), on_skip=None, on_fail=None)
     assert {result["status"] for result in found} == {"passed"}
@@ -90,6 +90,6 @@ def test_check_estimator_finds_nothing_wrong_with_estimators_of_sequences(kind: 
     ],
     ids=lambda check: check.__name__,
 )
-@pytest.mark.parametrize("kind", [SequenceClassifier, SequenceTagger])
+@pytest.mark.parametrize("kind", [SequenceClassifier, SequenceRegressor, SequenceTagger])
 def test_each_check_of_the_interface_alone(kind: Any, check: Any) -> None:
     check(kind.__name__, kind(epochs=1))

@@ -44,6 +44,10 @@ class Cache:
         """Itself: a copy of what reads by it reads the same, and a lock can't be copied."""
         return self
 
+    def __reduce__(self) -> tuple[type["Cache"], tuple[int]]:
+        """Stored, it is empty and as large as it was."""
+        return Cache, (self._room + sum(array.nbytes for array in self._kept.values()),)
+
     def get(self, key: Any, read: Callable[[], np.ndarray]) -> np.ndarray:
         """What is kept under the key, else what `read` gives."""
         found = self._kept.get(key)

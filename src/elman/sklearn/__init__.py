@@ -2,6 +2,7 @@
 
     SequenceClassifier   X: texts, y: labels                         `fit`, `predict`, `predict_proba`, `score`
     SequenceTagger       X: sentences, a list of words each; y: a list of tags for each
+    SequenceRegressor    X: series, y: a number, or some, for each    `fit`, `predict`, `score`
     Forecaster           y: series, an array or a table               `fit`, `predict`
 
 Parameters are the options of `elman train` (`docs/command-line.md`); None is the task's default. Without a budget (`minutes`,
@@ -18,5 +19,6 @@ except ImportError as error:
 
 from elman.sklearn.forecaster import Forecaster
 from elman.sklearn.language import SequenceClassifier, SequenceTagger
+from elman.sklearn.regressor import SequenceRegressor
 
-__all__ = ["Forecaster", "SequenceClassifier", "SequenceTagger"]
+__all__ = ["Forecaster", "SequenceClassifier", "SequenceRegressor", "SequenceTagger"]

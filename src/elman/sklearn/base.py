@@ -39,9 +39,13 @@ class SequenceEstimator(BaseEstimator):
         # What a clock decides isn't the same twice.
         return options if any(name in given for name in BUDGETS) else options.changed(epochs=options.max_epochs)
 
-    def _train(self, items: Any) -> tuple[Any, int]:
-        """A network trained on the items, of which a seeded part decides which weights are kept; and its updates."""
-        options, kind = self._options(), task_named(self._task).kind
+    def _kind(self) -> Any:
+        """What splits items, makes a network and trains it: the task's."""
+        return task_named(self._task).kind
+
+    def _train(self, items: Any) -> tuple[Any, int, Any]:
+        """A network trained on the items, of which a seeded part decides which weights are kept; its updates; and its task."""
+        options, kind = self._options(), self._kind()
         parts = kind.split(items, options)
         if hasattr(kind, "settle"):
             options = self._options(seed=options.seed, **kind.settle(parts, options))
@@ -57,7 +61,7 @@ class SequenceEstimator(BaseEstimator):
                 trainer = Trainer(task, options, Path(folder), lambda: save_weights(Path(folder), network), [display])
                 steps = trainer.fit().step
             load_weights(network, Path(folder) / WEIGHTS)
-        return network.eval(), steps
+        return network.eval(), steps, task
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

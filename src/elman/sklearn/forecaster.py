@@ -93,7 +93,7 @@ class Forecaster(SequenceEstimator):
     def fit(self, y: Any, X: Any = None) -> "Forecaster":  # noqa: ARG002
         """Train on series, of which the end decides which weights are kept; X is ignored."""
         found = _reading(y, self.missing or "error", None)
-        self.model_, self.n_steps_ = self._train(found)
+        self.model_, self.n_steps_, _ = self._train(found)
         self.series_ = found
         return self
 

@@ -103,7 +103,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         examples = [
             Example(text, str(place), f"X[{n}]") for n, (text, place) in enumerate(zip(texts, places, strict=True))
         ]
-        self.model_, self.n_steps_ = self._train(examples)
+        self.model_, self.n_steps_, _ = self._train(examples)
         self.classes_ = classes
         return self
 
@@ -202,7 +202,7 @@ class SequenceTagger(SequenceEstimator):
         Sentences whose tags break the scheme of the others are left out with a warning; `strict` stops at the first.
         """
         sentences = [sentence for sentence in _sentences(X, y) if sentence.words]
-        self.model_, self.n_steps_ = self._train(sentences)
+        self.model_, self.n_steps_, _ = self._train(sentences)
         self.classes_ = np.array(self.model_.labels.tokens)
         self.scheme_ = self.model_.scheme
         return self
