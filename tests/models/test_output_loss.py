@@ -1,9 +1,12 @@
 """The loss of an output layer: values and gradients are those of cross-entropy over whole logits, block by block."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from elman.models import output_loss as module
 from elman.models.output_loss import output_loss
@@ -54,6 +57,31 @@ def test_products_are_in_half_precision_under_autocast_and_sums_are_not(dtype: t
     assert [one.dtype for one in got] == [torch.float32] * 4
     for one, other in zip(got, wanted, strict=True):
         assert 0 < (one - other).norm() < 0.02 * other.norm()
+
+
+class Products(TorchDispatchMode):
+    """Counts the matrix products of what runs inside."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += "mm" in str(function)
+        return function(*args, **(kwargs or {}))
+
+
+def test_no_product_is_made_for_a_gradient_that_nobody_needs() -> None:
+    h_NH, output, targets_N = given()
+
+    def products() -> int:
+        with Products() as counter:
+            output_loss(h_NH, output, targets_N)
+        return counter.count
+
+    assert products() == 3
+    with torch.no_grad():
+        assert products() == 1
+    output.weight.requires_grad_(False)
+    assert products() == 2
 
 
 def test_without_gradients_there_are_none_and_of_no_steps_the_loss_is_nothing() -> None:

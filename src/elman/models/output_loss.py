@@ -34,7 +34,10 @@ def output_loss(
     kind = h_NH.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else h_NH.dtype
     with torch.autocast(kind, enabled=False):
-        loss: Tensor = _OutputLoss.apply(h_NH, output.weight, output.bias, targets_N, smoothing, dtype)
+        # Inside of a function of its own torch doesn't say whether gradients are on.
+        loss: Tensor = _OutputLoss.apply(
+            h_NH, output.weight, output.bias, targets_N, smoothing, dtype, torch.is_grad_enabled()
+        )
     return loss
 
 
@@ -50,13 +53,17 @@ class _OutputLoss(torch.autograd.Function):
         targets_N: Tensor,
         smoothing: float,
         dtype: torch.dtype,
+        differentiable: bool,
     ) -> Tensor:
         steps, classes = len(h_NH), len(weight_VH)
         exact = torch.promote_types(dtype, torch.float32)
         sums = torch.float32 if h_NH.device.type == "mps" else torch.float64
         weight, bias = weight_VH.to(dtype), bias_V.to(dtype)
-        wanted = any(ctx.needs_input_grad)
-        dh_NH, dweight_VH, dbias_V = (torch.zeros_like(given, dtype=exact) for given in (h_NH, weight_VH, bias_V))
+        # Of h, V and c, None for what needs no gradient.
+        dh_NH, dweight_VH, dbias_V = (
+            torch.zeros_like(given, dtype=exact) if differentiable and needed else None
+            for given, needed in zip((h_NH, weight_VH, bias_V), ctx.needs_input_grad, strict=False)
+        )
         rows = max(1, _BLOCK // classes)
         room = h_NH.new_empty(min(rows, steps), classes, dtype=dtype)
         total, count = h_NH.new_zeros((), dtype=sums), max(steps, 1)
@@ -71,22 +78,27 @@ class _OutputLoss(torch.autograd.Function):
             largest = logits.amax(1, keepdim=True)
             sum_of_exponentials = logits.sub_(largest).exp_().sum(1, keepdim=True)
             total += (sum_of_exponentials.log() + largest - of_target).sum(dtype=sums)
-            if wanted:
-                gradient = logits.mul_(1 / (count * sum_of_exponentials))
-                gradient.scatter_add_(1, at, torch.full_like(largest, (smoothing - 1) / count))
-                if smoothing:
-                    gradient -= smoothing / (count * classes)
-                gradient = gradient.to(dtype)
+            if dh_NH is None and dweight_VH is None and dbias_V is None:
+                continue
+            gradient = logits.mul_(1 / (count * sum_of_exponentials))
+            gradient.scatter_add_(1, at, torch.full_like(largest, (smoothing - 1) / count))
+            if smoothing:
+                gradient -= smoothing / (count * classes)
+            gradient = gradient.to(dtype)
+            if dh_NH is not None:
                 dh_NH[block] = gradient @ weight
-                if dtype == exact:
-                    dweight_VH.addmm_(gradient.T, h)
-                else:
-                    dweight_VH += gradient.T @ h
+            if dweight_VH is not None and dtype == exact:
+                dweight_VH.addmm_(gradient.T, h)
+            elif dweight_VH is not None:
+                dweight_VH += gradient.T @ h
+            if dbias_V is not None:
                 dbias_V += gradient.sum(0, dtype=exact)
-        ctx.save_for_backward(dh_NH.to(h_NH.dtype), dweight_VH.to(weight_VH.dtype), dbias_V.to(bias_V.dtype))
+        made = ((dh_NH, h_NH), (dweight_VH, weight_VH), (dbias_V, bias_V))
+        ctx.save_for_backward(*(None if gradient is None else gradient.to(given.dtype) for gradient, given in made))
         return (total / count).to(exact)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dloss: Tensor) -> tuple[Tensor | None, ...]:
-        return *(dloss.to(gradient.dtype) * gradient for gradient in ctx.saved_tensors), None, None, None
+        gradients = (None if made is None else dloss.to(made.dtype) * made for made in ctx.saved_tensors)
+        return *gradients, None, None, None, None
