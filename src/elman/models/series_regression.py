@@ -122,22 +122,7 @@ class RegressionKind:
         targets_NV = np.stack([item.targets_V for item in data.train])
         deviation_V = targets_NV.std(0)
         deviation_V[deviation_V < _LEAST_DEVIATION] = 1.0
-        config = SignalConfig(
-            features=len(scale.mean),
-            classes=targets_NV.shape[1],
-            frames=options.frames,
-            stack=options.stack,
-            differences=options.differences,
-            cell=options.cell,
-            hidden=options.hidden,
-            layers=options.layers,
-            embedding=options.embedding,
-            dropout=options.dropout,
-            bidirectional=options.bidirectional,
-            pooling=options.pooling,
-            cell_options=options.cell_options,
-            layer_options=options.layer_options,
-        )
+        config = SignalConfig.of(options, len(scale.mean), targets_NV.shape[1])
         torch.manual_seed(options.seed)
         return SeriesRegressor(config, scale, (targets_NV.mean(0), deviation_V), options.engine)
 

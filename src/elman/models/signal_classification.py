@@ -30,6 +30,7 @@ from elman.models.class_scores import ClassScores
 from elman.models.classifier import Classifier, both_ways_in_words
 from elman.models.folder import CONFIG, build, entry, read_network_config
 from elman.models.frame_layers import Frames
+from elman.models.options import TrainOptions
 from elman.models.stack import StackConfig
 
 _MAPS_CELL = "conv_lstm"
@@ -55,6 +56,29 @@ class SignalConfig(StackConfig):
     differences: bool = False
     bidirectional: bool = True
     pooling: str = "max"
+
+    @classmethod
+    def of(cls, options: TrainOptions, features: int, classes: int, height: int = 0, width: int = 0) -> "SignalConfig":
+        """What the options of `elman train` say of a network for such data."""
+        return cls(
+            features=features,
+            classes=classes,
+            height=height,
+            width=width,
+            frames=options.frames,
+            channels=options.channels,
+            stack=options.stack,
+            differences=options.differences,
+            cell=options.cell,
+            hidden=options.hidden,
+            layers=options.layers,
+            embedding=options.embedding,
+            dropout=options.dropout,
+            bidirectional=options.bidirectional,
+            pooling=options.pooling,
+            cell_options=options.cell_options,
+            layer_options=options.layer_options,
+        )
 
     @property
     def picture(self) -> tuple[int, int] | None:

@@ -74,25 +74,7 @@ class SignalKind:
         scale = FrameScale.fit(rows_of(signal.frames()) for signal in signals)
         height, width = self.picture(options)
         labels = [_label(item) for item in data.train]
-        config = SignalConfig(
-            features=len(scale.mean),
-            classes=len(set(labels)),
-            height=height,
-            width=width,
-            frames=options.frames,
-            channels=options.channels,
-            stack=options.stack,
-            differences=options.differences,
-            cell=options.cell,
-            hidden=options.hidden,
-            layers=options.layers,
-            embedding=options.embedding,
-            dropout=options.dropout,
-            bidirectional=options.bidirectional,
-            pooling=options.pooling,
-            cell_options=options.cell_options,
-            layer_options=options.layer_options,
-        )
+        config = SignalConfig.of(options, len(scale.mean), len(set(labels)), height, width)
         torch.manual_seed(options.seed)
         return self.network(config, sorted(set(labels)), most_frequent(labels), scale, front, options.engine)
 
