@@ -64,12 +64,46 @@ def test_a_bad_line_of_a_ts_file_is_skipped_counted_and_named(tmp_path: Path, li
         read(path)
 
 
+STAMPED = HEADER.replace("@timeStamps false", "@timeStamps true")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["(0,1),(0.5,2):(0,3),(0.5,?):up", "(2024-01-31 15:00:00,1), (2024-01-31 16:00:00,2):"
+     "(2024-01-31 15:00:00,3), (2024-01-31 16:00:00,?): up"],
+)  # fmt: skip
+def test_a_ts_file_may_have_a_time_stamp_with_each_value(tmp_path: Path, line: str) -> None:
+    path = write(tmp_path / "a.ts", STAMPED + line + "\n" + line.replace("up", "down"))
+    items = read(path, missing="carry").items
+    assert [item.values_TD.tolist() for item in items] == [[[1, 3], [2, 3]]] * 2
+    assert [item.label for item in items] == ["up", "down"]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("(0,1),(0,2):(0,1),(0,2):up", "the time 0 is there twice in dimension 1"),
+        ("(1,1),(2,1):(1,1),(0,2):up", "the time 0 lies before that of the value before it in dimension 2"),
+        ("(noon,1):(noon,1):up", "'noon' is no time in dimension 1"),
+        ("(0,1),(1,2):(0,1),(2,2):up", "different time stamps"),
+        ("1,2:3,4:up", "dimension 1 is not of pairs"),
+        ("(0,x):(0,1):up", "'x' in dimension 1 is no number"),
+    ],
+)
+def test_a_bad_time_stamp_of_a_ts_file_is_named(tmp_path: Path, line: str, says: str) -> None:
+    path = write(tmp_path / "a.ts", STAMPED + line + "\n(0,1):(0,1):up\n(0,1):(0,1):down\n")
+    bad = BadRows()
+    assert len(read(path, bad).items) == 2
+    assert bad.count == 1
+    with pytest.raises(DataError, match=f"line 7: .*{says}"):
+        read(path)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("let a = 1;\n", r"a\.ts, line 1: it begins with 'let a = 1;'"),
         ("@problemName A\n", "has no line @data"),
-        (GOOD.replace("@timeStamps false", "@timeStamps true"), "a time stamp for each value"),
         (GOOD.replace("@classLabel true up down", "@targetLabel true"), "numbers as targets"),
         (GOOD.replace("@classLabel true up down", "@classLabel true"), "followed by the names of the classes"),
         (GOOD.replace("@dimensions 2", "@dimensions two"), "@dimensions must be followed by a whole number"),

@@ -109,6 +109,26 @@ def test_a_flac_that_is_cut_short_or_damaged_is_said(tmp_path: Path) -> None:
         read_sound(path, 8000)
 
 
+@pytest.mark.parametrize("keep", [0.4, 0.7, 0.95, 0.999])
+def test_an_ogg_that_is_cut_short_is_said_wherever_it_is_cut(tmp_path: Path, keep: float) -> None:
+    path = sounds.write(tmp_path / "a.ogg", sounds.noise(80000))
+    read_sound(path, 8000)
+    cut(path, keep)
+    with pytest.raises(DataError, match=r"a\.ogg is cut short"):
+        read_sound(path, 8000)
+
+
+def test_an_ogg_that_ends_after_a_whole_page_is_cut_short_too(tmp_path: Path) -> None:
+    path = sounds.write(tmp_path / "a.ogg", sounds.noise(80000))
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rfind(b"OggS")])
+    with pytest.raises(DataError, match=r"a\.ogg is cut short"):
+        read_sound(path, 8000)
+    # What a player has put behind the last page is no matter.
+    path.write_bytes(content + b"TAG of a player")
+    read_sound(path, 8000)
+
+
 def test_samples_that_are_no_numbers_are_said(tmp_path: Path) -> None:
     import soundfile
 

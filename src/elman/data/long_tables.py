@@ -135,7 +135,7 @@ def _add(one: _Growing, row: dict[str, str], taken: dict[str, Any], features: Se
             return f"its {role} is {before!r} before and {row.get(taken[role], '').strip()!r} here"
     if "time" in taken:
         cell = row.get(taken["time"], "").strip()
-        now = _time(cell)
+        now = time_of(cell)
         if now is None:
             return f"{cell!r} is no time: give a number or a date as 2024-01-31 15:00"
         if now <= one.last:
@@ -154,7 +154,8 @@ def _add(one: _Growing, row: dict[str, str], taken: dict[str, Any], features: Se
     return ""
 
 
-def _time(cell: str) -> float | None:
+def time_of(cell: str) -> float | None:
+    """A number, or a date in seconds; None for what is neither."""
     if is_number(cell):
         return float(cell) if math.isfinite(float(cell)) else None
     try:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from elman.data.ogg import is_cut_file
 from elman.errors import DataError
 
 # The endings of names that are sound: what libsndfile reads.
@@ -158,6 +159,8 @@ def _wrong_length(path: str | Path, file: Any) -> str:
             f"{path} is cut short: of the {int(told[1]):,} bytes of sound that it tells of there are {int(told[2]):,}. "
             "Copy or record it again."
         )
+    if file.format == "OGG" and is_cut_file(path):
+        return f"{path} is cut short: its last page isn't there, or not whole. Copy or record it again."
     if file.frames <= 0:
         return f"{path} is of zero length: it holds no sound."
     return ""

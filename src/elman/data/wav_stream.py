@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from elman.data.ogg import is_cut
 from elman.data.sound import UNKNOWN_LENGTHS, check_libraries
 from elman.errors import DataError
 
@@ -103,6 +104,8 @@ def _whole(content: bytes, name: str) -> tuple[int, Iterator[np.ndarray]]:
         samples_NC, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
     except RuntimeError as error:
         raise _damaged(name, str(getattr(error, "error_string", error)).strip(" .")) from error
+    if content.startswith(b"OggS") and is_cut(content):
+        raise DataError(f"{name} is cut short: its last page isn't there, or not whole. Send it again.")
     if not len(samples_NC):
         raise DataError(f"{name} is of zero length: it holds no sound.")
     return int(rate), iter([samples_NC.mean(1, dtype=np.float32)])
