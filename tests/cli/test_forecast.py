@@ -75,6 +75,27 @@ def test_the_horizon_after_the_last_row_is_forecast_with_quantiles(run: Path, ca
     assert "2024-04-01" in output(capsys, "predict", run, data)
 
 
+@pytest.mark.parametrize("horizon_in_sight", [True, False])
+def test_what_comes_next_is_drawn_too(
+    horizon_in_sight: bool, run: Path, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    text = LONG if horizon_in_sight else "unique_id,ds,y\nsmall,2024-01-01,1\n"
+    (tmp_path / "new.csv").write_text(text, encoding="utf-8")
+    capsysbinary.readouterr()
+    assert call("predict", run, tmp_path / "new.csv", "--to", "picture") == (0 if horizon_in_sight else 2)
+    out, err = capsysbinary.readouterr()
+    assert out.startswith(b"\x89PNG") == horizon_in_sight
+    assert (b"fewer than the model looks back on" in b" ".join(err.split())) == (not horizon_in_sight)
+
+
+def test_a_picture_is_not_written_to_a_terminal(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("elman.cli.predict.sys.stdout.isatty", lambda: True)
+    assert call("predict", run, run.parent / "long.csv", "--to", "picture") == 2
+    assert "> next.png" in capsys.readouterr().err
+
+
 def test_a_back_test_scores_every_window(run: Path, capsys: Capture) -> None:
     scores = json.loads(output(capsys, "evaluate", run, run.parent / "long.csv", "--json").splitlines()[-1])
     assert scores["windows"] == 2 * (91 - 12 - 4 + 1)

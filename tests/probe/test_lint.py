@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import clips
 import faulty
 import numpy as np
 import pytest
 import safetensors.torch
-import sounds
 import tiny
 import torch
 from faulty import Network, Padded, Windows
+from task_data import SIGNAL_TASKS, TEXT_TASKS
 
 import elman
 from elman.models.language import LanguageModel
@@ -256,97 +255,18 @@ def test_a_batch_keeps_its_kind() -> None:
     assert twice["c"] == batch["c"]
 
 
-def _classes(folder: Path) -> list[Path]:
-    lines = [f"{'good ' * (1 + number % 5)}film,{number % 2}" for number in range(60)]
-    path = folder / "data.csv"
-    path.write_text("text,label\n" + "\n".join(lines) + "\n", encoding="utf-8")
-    return [path]
-
-
-def _tags(folder: Path) -> list[Path]:
-    words = ("the\tD", "cat\tN", "sat\tV", "on\tP", "mat\tN")
-    sentences = [
-        "\n".join(words[place % 5] for place in range(number, number + 2 + number % 6)) for number in range(60)
-    ]
-    path = folder / "data.conll"
-    path.write_text("\n\n".join(sentences) + "\n", encoding="utf-8")
-    return [path]
-
-
-def _pairs(folder: Path) -> list[Path]:
-    paths = [folder / "data.en", folder / "data.de"]
-    for path, words in zip(paths, (("the", "cat", "sat"), ("die", "Katze", "saß")), strict=True):
-        lines = [" ".join(words[place % 3] for place in range(number, number + 2 + number % 7)) for number in range(60)]
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return paths
-
-
-def _series(folder: Path) -> list[Path]:
-    rows = [f"{hour},{np.sin(hour / 4):.3f},{np.cos(hour / 4):.3f}" for hour in range(300)]
-    (folder / "data.csv").write_text("time,load,heat\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    return [folder / "data.csv"]
-
-
-def _waves(folder: Path) -> list[Path]:
-    rows = [
-        f"{number},{step},{np.sin(step * (1 + number % 2)):.3f},{'fast' if number % 2 else 'slow'}"
-        for number in range(40)
-        for step in range(6 + number % 5)
-    ]
-    (folder / "data.csv").write_text("series,time,x,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    return [folder / "data.csv"]
-
-
-def _sounds(folder: Path) -> list[Path]:
-    for number in range(12):
-        for name, hertz in (("high", 880.0), ("low", 220.0)):
-            sounds.write(folder / name / f"{number}.wav", sounds.tone(0.2 + 0.03 * (number % 5), hertz + number))
-    return [folder]
-
-
-def _texts(folder: Path) -> list[Path]:
-    rows = [
-        f"{path.parent.name}/{path.name},{'ab' * (1 + len(path.stem) % 2)}"
-        for path in sorted(_sounds(folder)[0].rglob("*.wav"))
-    ]
-    (folder / "data.csv").write_text("path,text\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    return [folder / "data.csv"]
-
-
-def _events(folder: Path) -> list[Path]:
-    rows = [
-        f"{path.parent.name}/{path.name},0.05,0.15,{path.parent.name}"
-        for path in sorted(_sounds(folder)[0].rglob("*.wav"))
-    ]
-    (folder / "data.csv").write_text("path,start,end,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    return [folder / "data.csv"]
-
-
-def _video(folder: Path) -> list[Path]:
-    return [clips.write_classes(folder)]
-
-
-_TEXT_TASKS = [("classify", _classes), ("tag", _tags), ("translate", _pairs)]
-_SIGNAL_TASKS = [
-    ("forecast", _series),
-    ("classify-series", _waves),
-    ("classify-sound", _sounds),
-    ("classify-video", _video),
-    ("transcribe", _texts),
-    ("tag-sound", _events),
-]
 # Windows of series are all of one length.
 _WITHOUT_PADDING = ("forecast",)
 
 
 def test_each_task_that_is_not_tried_out_elsewhere_is_tried_out_here() -> None:
-    assert {name for name, _ in (*_TEXT_TASKS, *_SIGNAL_TASKS)} | {"lm"} == set(TASKS)
+    assert {name for name, _ in (*TEXT_TASKS, *SIGNAL_TASKS)} | {"lm"} == set(TASKS)
 
 
-@pytest.mark.parametrize(("name", "make"), [*_TEXT_TASKS, *_SIGNAL_TASKS])
+@pytest.mark.parametrize(("name", "make"), [*TEXT_TASKS, *SIGNAL_TASKS])
 def test_elman_s_own_tasks_have_none_of_the_faults(tmp_path: Path, name: str, make: Any) -> None:
     facts = task_named(name)
-    tokens = 30 if (name, make) in _TEXT_TASKS else 120
+    tokens = 30 if (name, make) in TEXT_TASKS else 120
     options = TrainOptions(**facts.filled({"hidden": 8, "embedding": 8, "batch_tokens": tokens, "steps": 1}))
     data = facts.kind.read(make(tmp_path), options)
     watched, lint = WatchedParts(data), Lint()

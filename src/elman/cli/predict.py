@@ -1,6 +1,7 @@
 """`elman predict`."""
 
 import csv
+import importlib.util
 import json
 import sys
 from collections.abc import Iterator
@@ -10,9 +11,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from elman.cli.output import whole_output
-from elman.errors import OptionError
+from elman.errors import DataError, OptionError
 
-Format = Literal["table", "json", "csv"]
+Format = Literal["table", "json", "csv", "picture"]
 
 
 def predict(
@@ -27,7 +28,10 @@ def predict(
     text: Annotated[str | None, typer.Option(help="The column of the text, in a table.")] = None,
     path: Annotated[str | None, typer.Option(help="The column of the sound files' paths, in a table.")] = None,
     to: Annotated[
-        Format, typer.Option("--to", help="What to write: a line each to read, JSON lines, or CSV.")
+        Format,
+        typer.Option(
+            "--to", help="What to write: a line each to read, JSON lines, CSV, or of forecasts a picture (PNG)."
+        ),
     ] = "table",
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row.")] = False,
     encoding: Annotated[str, typer.Option(help="Encoding of the text.")] = "utf-8",
@@ -47,6 +51,8 @@ def predict(
 
         elman predict runs/forecast-1 load.csv --to csv > next.csv
 
+        elman predict runs/forecast-1 load.csv --to picture > next.png
+
         tail -f log.txt | elman predict runs/classify-1 - --to json
 
         arecord -q -f S16_LE -r 16000 -t wav | elman predict runs/transcribe-1 -
@@ -62,24 +68,50 @@ def predict(
         raise OptionError(
             f"{model} holds {TASKS[network.task].title}: use {TASKS[network.task].example.format(run=model)}"
         )
+    if to == "picture":
+        _check_drawing(model, network)
     bad = BadRows(strict)
     with whole_output("the answers"):
-        write = _WRITERS[to]()
         # A task may have inputs of its own kind; most read a text a line.
-        read = getattr(network, "read_inputs", read_inputs)
-        for source in data or ["-"]:
-            if source == "-" and hasattr(network, "listen"):
-                _listen(network, _growing() if to == "table" else write)
-                continue
-            for batch in in_batches(read(source, column=path or text, encoding=encoding, bad=bad), _AT_ONCE):
-                for answer in network.answer([line for _, line in batch]):
-                    write(answer)
-                sys.stdout.flush()
+        reader = getattr(network, "read_inputs", read_inputs)
+
+        def read(source: str) -> Iterator[tuple[str, Any]]:
+            return reader(source, column=path or text, encoding=encoding, bad=bad)
+
+        if to == "picture":
+            inputs = [one for source in data or ["-"] for _, one in read(source)]
+            if not inputs:
+                raise DataError(" ".join(["there is no series to draw.", *bad.notes()]))
+            sys.stdout.buffer.write(network.picture_of(inputs))
+        else:
+            write = _WRITERS[to]()
+            for source in data or ["-"]:
+                if source == "-" and hasattr(network, "listen"):
+                    _listen(network, _growing() if to == "table" else write)
+                    continue
+                for batch in in_batches(read(source), _AT_ONCE):
+                    for answer in network.answer([line for _, line in batch]):
+                        write(answer)
+                    sys.stdout.flush()
     for note in bad.notes():
         typer.echo(note, err=True)
 
 
 _AT_ONCE = 64
+
+
+def _check_drawing(model: Path, network: Any) -> None:
+    """Raise `OptionError` unless the model's answers can be drawn, and there is somewhere to put the picture."""
+    from elman.models.tasks import TASKS  # noqa: PLC0415
+
+    if not hasattr(network, "picture_of"):
+        raise OptionError(
+            f"--to picture draws forecasts, but {model} holds {TASKS[network.task].title}: take table, json or csv."
+        )
+    if importlib.util.find_spec("matplotlib") is None:
+        raise OptionError("--to picture needs matplotlib: pip install 'elman[figures]'.")
+    if sys.stdout.isatty():
+        raise OptionError("--to picture writes PNG, which a terminal can't show: put it in a file, by > next.png")
 
 
 def _listen(network: Any, write: Any) -> None:

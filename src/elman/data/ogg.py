@@ -1,4 +1,4 @@
-"""Whether an OGG file is whole. Its pages tell, its decoder doesn't: libsndfile plays what is left of a file as if that were all.
+"""Whether an OGG file is whole. Its pages tell, its decoder doesn't: libsndfile plays what is left of it as if that were all.
 
 A page: "OggS", version 0, flags (4: the last of its stream), position (8), serial number (4), page number (4), checksum (4),
 how many segments (1), the length of each (1 byte each), and the segments. (RFC 3533, section 6.)

@@ -10,7 +10,8 @@
 
 A line a series: dimensions between colons, values between commas, `?` (or NaN) for a value that is missing, the class at the
 end. With `@timeStamps true` a value is a pair, (2024-01-31 15:00:00,0.1) or (0.5,0.1), whose times rise and are the same in all
-dimensions: as in tables, they tell the order, and a step is a step. Series may be of different lengths; the dimensions of one are of the same. (Löning et al., arXiv 1909.07872.)
+dimensions: as in tables, they tell the order, and a step is a step. Series may be of different lengths; the dimensions of one
+are of the same. (Löning et al., arXiv 1909.07872.)
 """
 
 import math

@@ -117,9 +117,9 @@ class ForecastNetwork(nn.Module):
         return self.projection.weight.device
 
     def forecast(self, batch: Batch) -> Float[Tensor, "N B D Q"]:
-        """The parameters of each value of the horizon (N steps), from the window before it."""
+        """The parameters of each value of the horizon (N steps), from the window before it, which may be a shorter one."""
         config = self.config
-        look_back, step = config.look_back, config.segment
+        look_back, step = len(batch.past_TBP), config.segment
         z_TBD = batch.z_FBD[:look_back]
         shift_BD, width_BD = window_scale(z_TBD, config.scaling)
         read_TBD = torch.cat([(z_TBD - shift_BD) / width_BD, batch.past_TBP, batch.known_FBK[:look_back]], -1)

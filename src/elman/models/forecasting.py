@@ -216,6 +216,12 @@ class ForecastingModel(ForecastNetwork):
                     rows.append(row | {f"q{level:g}": float(forecast[level][step, place]) for level in self.levels})
         return rows
 
+    def picture_of(self, series: Sequence[Series]) -> bytes:
+        """What `elman predict` draws of these series, as PNG."""
+        from elman.models.forecast_pictures import picture_of_next  # noqa: PLC0415
+
+        return picture_of_next(self, series)
+
     def predict(self, series: Sequence[Series]) -> list[dict[Any, np.ndarray]]:
         """Of each series what comes after its last step: see `forecasts_at`."""
         if not series:

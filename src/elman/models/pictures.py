@@ -65,11 +65,15 @@ def _plain(text: str) -> str:
 
 def save_picture(figure: Any, path: Path) -> Path:
     """Write a figure as PNG, or as SVG if the name ends so, whole or not at all; the same figure gives the same bytes."""
+    write_atomically(path, picture_bytes(figure, "svg" if path.suffix.lower() == ".svg" else "png"))
+    return path
+
+
+def picture_bytes(figure: Any, kind: str = "png") -> bytes:
+    """A figure as PNG or SVG."""
     import matplotlib  # noqa: PLC0415
 
     picture = io.BytesIO()
-    kind = path.suffix.lower().removeprefix(".") if path.suffix.lower() == ".svg" else "png"
     with matplotlib.rc_context({"svg.hashsalt": "elman", "svg.fonttype": "none"}):
         figure.savefig(picture, format=kind, metadata={"Date": None} if kind == "svg" else None)
-    write_atomically(path, picture.getvalue())
-    return path
+    return picture.getvalue()

@@ -1,10 +1,5 @@
-"""How a batch of a task gives a loss for each row, the step that it is scored at, and the same batch with less to see.
+"""Adapters of the tasks over texts and of classifiers, and which task has which: see `elman.probe.adapter`."""
 
-Training needs one mean loss a batch; the probe needs ∂ℓ_t of one step t of each row. Tasks that aren't told apart here are
-taken as a whole: a row's loss is the mean over the batch times its rows, scored at the end of the sequence.
-"""
-
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,45 +9,9 @@ from torch.nn.functional import cross_entropy
 from elman.axes import Int, Tensor
 from elman.models.sentences import with_boundaries
 from elman.models.task import Task
+from elman.probe.adapter import Adapter, drawn_steps, piece
 from elman.probe.gradients import Scored
-
-
-class Adapter:
-    """Any task, as a whole.
-
-    aligned     the stacks whose steps are those that losses are scored at; None: all
-    truncates   whether `cut` can hide what lies further off
-    """
-
-    aligned: Sequence[str] | None = None
-    truncates = False
-
-    def steps(self, batch: Any) -> Int[Tensor, "B"] | None:  # noqa: ARG002
-        """How many steps each row has; None if that can't be told."""
-        return None
-
-    def score(self, task: Task, batch: Any, state: Any, at_B: Tensor | None) -> Scored:  # noqa: ARG002
-        """The loss of each row, at its step `at_B`."""
-        loss, _ = task.loss(batch, state)
-        return Scored(loss.reshape(1), None)
-
-    def at(self, batch: Any, lags: int, generator: torch.Generator) -> Tensor | None:  # noqa: ARG002
-        """The step that each row is scored at: the last, or one that is drawn; None for rows as a whole."""
-        return None
-
-    def cut(self, batch: Any, at_B: Tensor | None, steps: int) -> tuple[Any, Tensor | None]:
-        """The batch as a network sees it that sees the scored step and `steps - 1` before it (of both sides, if it reads both
-        ways); and the scored steps in it.
-        """
-        raise NotImplementedError
-
-    def first_rows(self, batch: Any, rows: int) -> Any:  # noqa: ARG002
-        """Some of the rows, where that is simple."""
-        return batch
-
-    def run(self, task: Task, batch: Any, state: Any) -> Any:
-        """Run a batch, whatever comes of it; gives the state after it."""
-        return task.loss(batch, state)[1]
+from elman.probe.signal_adapters import ForecastSeries, ForecastWindows, SoundTagger, Transcriber
 
 
 class Language(Adapter):
@@ -98,7 +57,7 @@ class Classifier(Adapter):
     def cut(self, batch: Any, at_B: Tensor | None, steps: int) -> tuple[Any, Tensor | None]:  # noqa: ARG002
         x_TB, lengths_B, classes_B = batch
         kept_B = lengths_B.clamp(max=steps)
-        return (_piece(x_TB, lengths_B - kept_B, int(kept_B.max())), kept_B, classes_B), None
+        return (piece(x_TB, lengths_B - kept_B, int(kept_B.max())), kept_B, classes_B), None
 
     def first_rows(self, batch: Any, rows: int) -> Any:
         return batch[0][:, :rows], batch[1][:rows], batch[2][:rows]
@@ -128,8 +87,8 @@ class Tagger(Adapter):
         first_B = (at_B - steps + 1).clamp(min=0)
         kept_B = torch.minimum(at_B + steps, words.lengths_B) - first_B
         longest = int(kept_B.max())
-        parts = {name: _piece(getattr(words, name), first_B, longest) for name in ("words_TB", "distinct_TB")}
-        return (replace(words, lengths_B=kept_B, **parts), _piece(tags_TB, first_B, longest)), at_B - first_B
+        parts = {name: piece(getattr(words, name), first_B, longest) for name in ("words_TB", "distinct_TB")}
+        return (replace(words, lengths_B=kept_B, **parts), piece(tags_TB, first_B, longest)), at_B - first_B
 
 
 class Translator(Adapter):
@@ -155,27 +114,19 @@ class Translator(Adapter):
 _ADAPTERS: dict[str, Adapter] = {"lm": Language(), "tag": Tagger(), "translate": Translator()}
 
 
-def adapter_of(task: str, batch: Any) -> Adapter:
-    """The adapter of the task of this name, whose batches are such as this one."""
+def adapter_of(network: Any, batch: Any) -> Adapter:
+    """The adapter for a network of a task, whose batches are such as this one."""
+    task = network.task
     triple = isinstance(batch, tuple) and len(batch) == 3 and all(isinstance(part, Tensor) for part in batch)
     if task.startswith("classify") and triple:
         return Classifier()
+    if task == "forecast":
+        return ForecastWindows(network.config.segment) if network.config.look_back else ForecastSeries()
+    if task == "tag-sound":
+        return SoundTagger(network.config.stack)
+    if task == "transcribe":
+        return Transcriber(network.config.stack)
     return _ADAPTERS.get(task, Adapter())
-
-
-def drawn_steps(lengths_B: Int[Tensor, "B"], lags: int, generator: torch.Generator) -> Int[Tensor, "B"]:
-    """A step of each row, drawn among those that have `lags` steps before them; the last if there is none."""
-    first_B = (lengths_B - 1).clamp(max=lags).cpu()
-    drawn_B = torch.rand(len(lengths_B), generator=generator, dtype=torch.float64)
-    at_B = first_B + (drawn_B * (lengths_B.cpu() - first_B)).long()
-    return torch.minimum(at_B.to(lengths_B.device), lengths_B - 1)
-
-
-def _piece(x_TB: Tensor, first_B: Tensor, steps: int) -> Tensor:
-    """So many steps of each row from its own first on; what lies behind its end doesn't matter."""
-    rows_B = torch.arange(x_TB.shape[1], device=x_TB.device)
-    at_TB = first_B + torch.arange(steps, device=x_TB.device).unsqueeze(1)
-    return x_TB[at_TB.clamp(max=x_TB.shape[0] - 1), rows_B]
 
 
 def _rows_of_state(state: Any, rows: int) -> Any:

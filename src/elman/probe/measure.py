@@ -108,7 +108,7 @@ def lag_norms(subject: Subject) -> list[LagNorms]:
         if len(scored.losses_B) == 1 and passages[0].batch > 1:
             # A mean over rows: each has a row's share of it.
             scored = Scored(scored.losses_B * passages[0].batch, scored.at_B)
-        return gradient_by_lag(passages, scored, subject.lags, subject.aligned)
+        return gradient_by_lag(_counted(subject, passages), scored, subject.lags, subject.aligned)
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,7 @@ def streams(subject: Subject) -> list[Stream]:
     """Each layer and direction over a long stream; the network undisturbed."""
     with subject.stacks() as stacks, tapped(stacks, keep=True) as passages, torch.no_grad():
         subject.stream()
+    passages = _counted(subject, passages)
     together: dict[tuple[str, int, bool], list[Passage]] = {}
     for passage in passages:
         together.setdefault((*_key(passage), passage.backwards), []).append(passage)
@@ -178,6 +179,16 @@ def curves_of(gradients: Sequence[LagNorms]) -> tuple[list[dict[str, Any]], list
 def _numbers(passages: Sequence[Passage]) -> dict[tuple[str, int], int]:
     """The layers of all stacks, numbered from 1."""
     return {key: number for number, key in enumerate(dict.fromkeys(map(_key, passages)), 1)}
+
+
+def _counted(subject: Subject, passages: list[Passage]) -> list[Passage]:
+    """The passages that are looked at."""
+    if not subject.first_run:
+        return passages
+    firsts: dict[Any, Passage] = {}
+    for passage in passages:
+        firsts.setdefault((*_key(passage), passage.direction), passage)
+    return list(firsts.values())
 
 
 def _key(passage: Passage) -> tuple[str, int]:

@@ -15,7 +15,7 @@ from elman.axes import Float, Tensor
 from elman.cells import Cell
 from elman.errors import ProbeError
 from elman.layers import GRU, LSTM, RNN, Recurrent, RecurrentLayers
-from elman.probe.adapters import drawn_steps
+from elman.probe.adapter import drawn_steps
 from elman.probe.gradients import Scored
 from elman.probe.subject import Sizes, facts_of
 from elman.probe.tap import find_stacks
@@ -35,7 +35,7 @@ class ModuleSubject:
     a tuple of tensors, whose steps are the module's.
     """
 
-    aligned = None
+    aligned, first_run = None, False
 
     def __init__(
         self,

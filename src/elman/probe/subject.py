@@ -34,6 +34,7 @@ class Subject(Protocol):
     """A network with data. All but `facts` is asked for in evaluation mode, on the network's device.
 
     network   the network                        aligned   see `elman.probe.gradients.gradient_by_lag`
+    first_run   whether only the first run of each layer counts: what a head runs after it reads no data
     lags      how many there can be, at most what was asked for
     notes     what a person should know
     """
@@ -41,6 +42,7 @@ class Subject(Protocol):
     network: nn.Module
     facts: Facts
     aligned: Any
+    first_run: bool
     lags: int
     notes: list[str]
 

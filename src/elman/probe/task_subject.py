@@ -9,7 +9,8 @@ import torch
 from elman.axes import Float, Tensor
 from elman.layers import RecurrentLayers
 from elman.models.task import Task
-from elman.probe.adapters import Adapter, Language, adapter_of
+from elman.probe.adapter import Adapter
+from elman.probe.adapters import Language, adapter_of
 from elman.probe.gradients import Scored
 from elman.probe.subject import Facts, Sizes, facts_of
 from elman.probe.tap import find_stacks
@@ -31,8 +32,8 @@ class TaskSubject:
         self.facts: Facts = facts_of(task.network, self._stacks(), task=task.network.task, window=window)
         self.notes: list[str] = []
         self._task, self._sizes = task, sizes
-        self._adapter: Adapter = adapter_of(task.network.task, task.batch(0))
-        self.aligned = self._adapter.aligned
+        self._adapter: Adapter = adapter_of(task.network, task.batch(0))
+        self.aligned, self.first_run = self._adapter.aligned, self._adapter.first_run
         self._batches = self._chosen(generator)
         longest = self._adapter.steps(self._batches[0])
         there = lags if longest is None else int(longest.max()) - 1
@@ -113,7 +114,7 @@ class TaskSubject:
 
 def longest_row(task: Task) -> int | None:
     """Steps of the longest of the rows that are looked at; None if the task doesn't tell."""
-    adapter: Adapter = adapter_of(task.network.task, task.batch(0))
+    adapter: Adapter = adapter_of(task.network, task.batch(0))
     found = [adapter.steps(task.batch(step)) for step in range(min(task.steps_per_epoch, _LOOKED_AT))]
     return max((int(steps_B.max()) for steps_B in found if steps_B is not None), default=None)
 

@@ -43,7 +43,7 @@ def glance(task: Task, step: int) -> dict[str, float]:
     layer_1_forget_at_0, _at_1             the share of a gate at 0, or 1; of a tanh at ±1
     layer_1_dead                           the share of dead units
     """
-    adapter = adapter_of(task.network.task, task.batch(step))
+    adapter = adapter_of(task.network, task.batch(step))
     batch = adapter.first_rows(task.batch(step), _ROWS)
     steps_B = adapter.steps(batch)
     subject = _Glance(task, batch, _LAGS if steps_B is None else max(1, int(steps_B.max()) - 1), step)
