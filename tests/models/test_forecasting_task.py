@@ -66,6 +66,24 @@ def test_an_epoch_reads_each_window_once_and_a_batch_is_a_function_of_its_number
     assert not torch.equal(later.z_FBD, steps[1].z_FBD)
 
 
+@pytest.mark.parametrize(
+    ("given", "most"),
+    [
+        ({"look_back": 0, "horizon": 1, "batch_tokens": 50}, 167),  # 6 updates a pass, and 1,000 in all
+        ({"look_back": 0, "horizon": 1, "batch_tokens": 10}, 150),
+        ({"look_back": 0, "horizon": 1, "max_epochs": 7.0}, None),
+        ({}, None),
+    ],
+)
+def test_whole_series_are_read_so_often_at_most_and_windows_as_long_as_there_is_time(
+    given: dict[str, Any], most: float | None, tmp_path: Path
+) -> None:
+    options = TrainOptions(**TASKS["forecast"].filled({**SMALL, **given}))
+    kind = ForecastingKind()
+    data = kind.read([waves(tmp_path / "waves.csv")], options)
+    assert kind.settle(data, options) == ({} if most is None else {"max_epochs": most})
+
+
 def test_scores_are_those_of_all_windows_computed_by_hand(tmp_path: Path) -> None:
     task = task_of(waves(tmp_path / "waves.csv", 100), season=12)
     network = task.network

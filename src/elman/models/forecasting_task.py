@@ -27,6 +27,9 @@ from elman.models.options import TrainOptions
 
 # Windows of a validation while training; at the end all are scored.
 _VALIDATED = 1024
+# Whole series are a few updates a pass: with minutes for a budget they are learnt by so many passes and updates, and learnt by
+# heart later.
+_PASSES, _UPDATES = 150.0, 1000
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,13 @@ class ForecastingKind:
         return split_series(
             found.series, None, None, found.columns, found.clock, options, BadRows(options.strict), notes
         )
+
+    def settle(self, data: SeriesParts, options: TrainOptions) -> dict[str, Any]:
+        """At most how many passes, of whole series, if the options don't say."""
+        if options.look_back or options.max_epochs is not None:
+            return {}
+        updates = -(-sum(map(len, data.train)) // options.batch_tokens)
+        return {"max_epochs": max(_PASSES, float(-(-_UPDATES // updates)))}
 
     def fit(self, data: SeriesParts, options: TrainOptions) -> ForecastingModel:
         values, joint = data.columns.values, options.joint
@@ -261,13 +271,12 @@ class ForecastingTask:
         steps = ", ".join(
             f"{sum(len(one) - one.begin for one in part):,} to {name}" for name, part in parts.items() if part
         )
-        budget, amount = options.budget
         what = f"{options.batch_tokens:,} steps" if self._whole else f"{self._size:,} windows"
         return [
             *data.notes,
             f"steps: {steps}; {len(self.network.facts.scales.channels):,} channels",
             f"forecast: {config.head_in_words}; loss {config.loss}, scaling {config.scaling}",
-            f"training: {amount:g} {budget}, {what} a batch, {self.steps_per_epoch:,} updates an epoch",
+            f"training: {options.budget_in_words}, {what} a batch, {self.steps_per_epoch:,} updates an epoch",
         ]
 
 

@@ -131,6 +131,14 @@ class TrainOptions(TrainingOptions, NetworkOptions, DataOptions):
                 return name, getattr(self, name)
         return "minutes", 10.0
 
+    @property
+    def budget_in_words(self) -> str:
+        """The run's length as a person reads it."""
+        kind, amount = self.budget
+        return f"{amount:g} {kind}" + (
+            f", at most {self.max_epochs:g} epochs" if kind == "minutes" and self.max_epochs else ""
+        )
+
     def changed(self, **values: Any) -> "TrainOptions":
         """These options with some values changed; a new budget replaces the old one, None leaves it."""
         return TrainOptions(**with_one_budget(self.to_dict(), values))

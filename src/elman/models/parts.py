@@ -85,10 +85,8 @@ def count_note(what: str, parts: Parts[Any], more: str = "") -> str:
 
 def budget_note(options: TrainOptions, what: str, steps_per_epoch: int) -> str:
     """How long training goes on, in batches of how many of `what`, as a note."""
-    budget, amount = options.budget
-    at_most = f", at most {options.max_epochs:g} epochs" if budget == "minutes" and options.max_epochs else ""
     return (
-        f"training: {amount:g} {budget}{at_most}, about {options.batch_tokens:,} {what} a batch, "
+        f"training: {options.budget_in_words}, about {options.batch_tokens:,} {what} a batch, "
         f"{steps_per_epoch:,} updates an epoch"
     )
 
