@@ -113,6 +113,19 @@ def test_lags_that_no_sequence_has_are_cut_and_nothing_is_said_of_them(tmp_path:
     assert "lag 3" in sentence or "forgets" in sentence
 
 
+@pytest.mark.parametrize("task", list(_DATA))
+def test_data_that_has_changed_since_the_run_is_said(task: str, trained: Any) -> None:
+    run, data = trained(task)
+    assert not any("has changed" in note for note in elman.probe(run, lags=4, device="cpu").notes)
+    text = data.read_text()
+    try:
+        data.write_text(text.replace("sat", "ran"))
+        notes = elman.probe(run, lags=4, device="cpu").notes
+    finally:
+        data.write_text(text)
+    assert any("the data has changed since the run was made" in note for note in notes)
+
+
 def test_a_model_without_its_folder_needs_data(trained: Any) -> None:
     with pytest.raises(ProbeError, match="no data"):
         elman.probe(elman.load(trained("lm")[0]))

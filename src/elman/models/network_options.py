@@ -37,7 +37,7 @@ class NetworkOptions:
         choices=("conv", "flat"),
     )
     channels: int = option(
-        16, "Channels of the first convolution of pictures; later ones have more.", within="at least 1"
+        32, "Channels of the first convolution of pictures; later ones have more.", within="at least 1"
     )
     differences: bool = option(False, "Read beside each frame how it differs from the one before.")
     character_embedding: int = option(32, "Size of a character's embedding.", within="at least 1")

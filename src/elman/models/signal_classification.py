@@ -51,7 +51,7 @@ class SignalConfig(StackConfig):
     height: int = 0
     width: int = 0
     frames: str = "flat"
-    channels: int = 16
+    channels: int = 32
     stack: int = 1
     differences: bool = False
     bidirectional: bool = True

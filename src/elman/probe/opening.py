@@ -36,7 +36,7 @@ def open_subject(
 ) -> tuple[Subject, float | None]:
     """The subject, and the norm that its training clips gradients to, if that is known: see `elman.probe.measure.probe`."""
     options: dict[str, Any] = {}
-    sources = None
+    sources, fingerprint = None, None
     if isinstance(model, (str, Path)):
         folder = Path(model)
         config = read_config(folder)
@@ -44,6 +44,7 @@ def open_subject(
         if data is None:
             remembered = config["training"].get("sources")
             sources = None if remembered is None else [recall(folder, source) for source in remembered]
+            fingerprint = config["training"].get("fingerprint")
         model = load(folder, device=find_device(device))
     if not isinstance(model, (torch.nn.Module, Cell)):
         raise ProbeError(
@@ -59,7 +60,13 @@ def open_subject(
         return ModuleSubject(model, data, loss, lags or _LAGS, sizes, generator), None
     given = None if data is None else [data] if isinstance(data, Source) else list(data)
     read = _options(model, options, columns)
-    subject = _task_subject(model, given, sources, read, lags, window, sizes, generator)
+    kind = TASKS[model.task].kind
+    parts = kind.read(sources, read) if given is None else _all_of(kind, given, read)
+    # Before anything else is done with them: a task may take in its parts.
+    changed = fingerprint is not None and kind.task(parts, model, read).fingerprint != fingerprint
+    subject = _task_subject(model, parts, read, lags, window, sizes, generator)
+    if changed:
+        subject.notes.append("the data has changed since the run was made: what is looked at is what it is now.")
     return subject, read.clip if options else None
 
 
@@ -72,17 +79,15 @@ def _options(model: Any, options: Mapping[str, Any], columns: Mapping[str, Any])
 
 def _task_subject(
     model: Any,
-    given: Sequence[Source] | None,
-    sources: Sequence[Source] | None,
+    parts: Any,
     options: TrainOptions,
     lags: int | None,
     window: int | None,
     sizes: Sizes,
     generator: torch.Generator,
 ) -> TaskSubject:
-    """The validation part, or all of the data that was given, in batches as training makes them."""
+    """The validation part in batches as training makes them."""
     kind = TASKS[model.task].kind
-    parts = kind.read(sources, options) if given is None else _all_of(kind, given, options)
     parts = replace(parts, train=parts.valid)
     own = TASKS[model.task].options
     if "bptt" not in own:
