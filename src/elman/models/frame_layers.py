@@ -6,7 +6,7 @@
     features, conv   e_t = ReLU(LN(W * x_{t-k} … x_{t+k}))            over time; backwards alone, if the network is causal
     features, flat   e_t = x_t
     pictures, conv   a convolution 7 x 7 that quarters height and width, two of 3 x 3 that halve them, each with group norm and
-                     ReLU; a linear layer
+                     ReLU; e_t = ReLU(LN(W x + b)) of all that comes out
     pictures, flat   e_t = ReLU(LN(W x_t)) of all pixels
 
 No frame of the padding is looked at, nor does it change any other: what stands there is set to zero first, and pictures of
@@ -154,13 +154,14 @@ class PictureConvolution(nn.Module):
         self.map_shape = (widths[-1], height, width) if size is None else None
         flat = widths[-1] * height * width
         self.output_size = flat if size is None else size
-        self.project = None if size is None else nn.Linear(flat, size)
+        # Without the norm ReLU units die: frames of a clip differ little from each other.
+        self.project = None if size is None else nn.Sequential(nn.Linear(flat, size), nn.LayerNorm(size), nn.ReLU())
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "N C height width"]) -> Tensor:
         # With channels last, convolutions on a processor are half as fast again.
         maps = self.layers(x.contiguous(memory_format=torch.channels_last))
-        return maps if self.project is None else self.project(self.dropout(maps.flatten(1))).relu()
+        return maps if self.project is None else self.project(self.dropout(maps.flatten(1)))
 
 
 def _valid(x: Tensor, lengths_B: Tensor) -> Bool[Tensor, "T B"]:
