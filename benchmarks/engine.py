@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 import elman
-from elman.engines.recompute import chunk_steps
+from elman.engines.pieces import recomputed_steps
 from elman.layers import RecurrentLayers
 
 CELLS = {"RNN": 1, "GRU": 3, "LSTM": 4}
@@ -141,7 +141,7 @@ def recomputed(rounds: int, size: tuple[int, int, int] = (32, 1024, 256)) -> dic
     passes = {name: both(outputs(module, x), [x, *module.parameters()]) for name, module in modules.items()}
     times = in_turns(passes, rounds)
     # Of a sequence that is computed again there are the states between chunks and, in the backward pass, what one chunk keeps.
-    chunk = chunk_steps(steps)
+    chunk = recomputed_steps(steps)
     between = 2 * math.ceil(steps / chunk) * batch * hidden * x.element_size()
     kept, kept_chunk = (kept_bytes(outputs(modules["kept"], part), x) for part in (x, x[:chunk]))
     return {

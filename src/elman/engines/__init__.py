@@ -8,7 +8,7 @@ from elman.axes import Bool, Float, Int, Tensor
 from elman.cells import Cell, Masks, State, Weights
 from elman.engines import fused, native, own, reference
 from elman.engines.choose import Engine, resolve
-from elman.engines.recompute import scan_in_chunks
+from elman.engines.pieces import fitting_steps, recomputed_steps, scan_in_pieces
 
 __all__ = ["Engine", "resolve", "scan"]
 
@@ -53,6 +53,9 @@ def scan(
     if chosen is Engine.SCAN:
         options["run"] = scan
     module = {Engine.REFERENCE: reference, Engine.SCAN: own, Engine.TORCH: fused, Engine.NATIVE: native}[chosen]
-    if recompute and torch.is_grad_enabled():
-        return scan_in_chunks(module.scan, cell, weights, x_TBD, state, lengths_B, reset_TB, **options)
+    steps = x_TBD.shape[0]
+    recompute = recompute and torch.is_grad_enabled()
+    size = recomputed_steps(steps) if recompute else fitting_steps(x_TBD) if chosen is Engine.SCAN else steps
+    if recompute or size < steps:
+        return scan_in_pieces(module.scan, size, recompute, cell, weights, x_TBD, state, lengths_B, reset_TB, **options)
     return module.scan(cell, weights, x_TBD, state, lengths_B, reset_TB, **options)

@@ -247,7 +247,7 @@ TASKS: dict[str, TaskFacts] = {
                 "smoothing": 0.1,
                 "averaging": 0.99,
                 "batch_tokens": 256,
-                "lr": 0.002,
+                "lr": 0.001,
                 "weight_decay": 0.05,
                 "differences": True,
                 "shift": 0.04,

@@ -1,7 +1,9 @@
-"""Less memory for more time: of a long sequence only the states between chunks are kept for the backward pass.
+"""A long sequence piece by piece, the state carried from one to the next: for less memory, or for time linear in the length.
 
-There, chunk by chunk from the last to the first, the forward pass is run again, this time keeping what the reverse reads. So
-what is kept at any moment belongs to one chunk, however long the sequence is.
+Recomputed, only the states between pieces are kept for the backward pass. There, piece by piece from the last to the first, the
+forward pass is run again, this time keeping what the reverse reads. So what is kept at any moment belongs to one piece, however
+long the sequence is. Not recomputed, all is kept, but no array that is made on the way has more than a piece's steps: memory of
+hundreds of megabytes, fresh for each operation, takes longer to come by than to fill.
 """
 
 from collections.abc import Callable
@@ -16,15 +18,25 @@ from elman.engines.direction import in_reverse
 
 # A fifth of the sequence, but neither so short that each call's own cost counts nor so long that memory does.
 _PARTS, _SHORTEST, _LONGEST = 5, 16, 256
+# Bytes of the input of a piece that isn't recomputed, and what its steps are a multiple of: the chunks of any cell.
+_BYTES, _MULTIPLE = 1 << 22, 256
 
 
-def chunk_steps(steps: int) -> int:
+def recomputed_steps(steps: int) -> int:
     """How many steps are computed again together."""
     return min(max(-(-steps // _PARTS), _SHORTEST), _LONGEST)
 
 
-def scan_in_chunks(
+def fitting_steps(x_TBD: Tensor) -> int:
+    """How many steps are a piece, if nothing is recomputed."""
+    step = max(x_TBD.shape[1] * x_TBD.shape[2] * x_TBD.element_size(), 1)
+    return max(_BYTES // step // _MULTIPLE, 1) * _MULTIPLE
+
+
+def scan_in_pieces(
     scan: Callable,
+    size: int,
+    recompute: bool,
     cell: Cell,
     weights: Weights,
     x_TBD: Tensor,
@@ -36,17 +48,16 @@ def scan_in_chunks(
     reverse: bool = False,
     **options: Any,
 ) -> tuple:
-    """Run an engine's `scan` so; its arguments are those of `elman.engines.scan`."""
+    """Run an engine's `scan` so, `size` steps at a time; the other arguments are those of `elman.engines.scan`."""
     if reverse:
         options["masks"] = masks
 
         def forwards(*arguments: Any, **keywords: Any) -> tuple:
-            return scan_in_chunks(scan, *arguments, **keywords)
+            return scan_in_pieces(scan, size, recompute, *arguments, **keywords)
 
         return in_reverse(forwards, cell, weights, x_TBD, state, lengths_B, reset_TB, **options)
 
     steps = x_TBD.shape[0]
-    size = chunk_steps(steps)
     kind = type(state)
     outputs, sequences = [], []
     # split, not slices: its backward is one concatenation, where each slice would fill an array of T steps.
@@ -56,18 +67,13 @@ def scan_in_chunks(
         reset = None if reset_TB is None else reset_TB[start : start + size]
         if masks:
             options["masks"] = {n: m[start : start + size] if m.dim() == 3 else m for n, m in masks.items()}
-        y_tBH, state, *states = checkpoint(
-            scan,
-            cell,
-            weights,
-            x_tBD,
-            state,
-            lengths,
-            reset,
-            **options,
-            use_reentrant=False,
-            preserve_rng_state=False,
-        )
+        arguments = (cell, weights, x_tBD, state, lengths, reset)
+        if recompute:
+            y_tBH, state, *states = checkpoint(
+                scan, *arguments, **options, use_reentrant=False, preserve_rng_state=False
+            )
+        else:
+            y_tBH, state, *states = scan(*arguments, **options)
         outputs.append(y_tBH)
         sequences += states
     y_TBH = torch.cat(outputs)
