@@ -96,6 +96,14 @@ def test_a_picture_is_not_written_to_a_terminal(
     assert "> next.png" in capsys.readouterr().err
 
 
+def test_a_picture_without_its_library_is_told_what_to_install(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("elman.cli.predict.importlib.util.find_spec", lambda _: None)
+    assert call("predict", run, run.parent / "long.csv", "--to", "picture") == 2
+    assert "elman[figures]" in capsys.readouterr().err
+
+
 def test_a_back_test_scores_every_window(run: Path, capsys: Capture) -> None:
     scores = json.loads(output(capsys, "evaluate", run, run.parent / "long.csv", "--json").splitlines()[-1])
     assert scores["windows"] == 2 * (91 - 12 - 4 + 1)

@@ -104,6 +104,13 @@ def test_evaluate_gives_what_a_python_user_gets(task: str, runs: dict[str, Path]
         assert scores[name] == pytest.approx(value, rel=1e-6)
 
 
+def test_a_class_is_no_picture(runs: dict[str, Path], capsys: Capture) -> None:
+    capsys.readouterr()
+    task = "classify-series"
+    assert call("predict", runs[task], data_of(runs, task), "--to", "picture") == 2
+    assert "--to picture draws forecasts, but" in " ".join(capsys.readouterr().err.split())
+
+
 @EACH_TASK
 def test_predict_answers_each_in_every_form(task: str, runs: dict[str, Path], capsys: Capture) -> None:
     data = data_of(runs, task)

@@ -77,6 +77,13 @@ def test_what_is_no_wav_is_read_to_its_end(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(path.read_bytes())[1], read_sound(path, 8000))
 
 
+def test_an_ogg_that_ends_too_soon_is_said(tmp_path: Path) -> None:
+    content = sounds.write(tmp_path / "a.ogg", sounds.noise(80000)).read_bytes()
+    read(content)
+    with pytest.raises(DataError, match="the pipe is cut short"):
+        read(content[: content.rfind(b"OggS")])
+
+
 def wav(
     form: bytes = struct.pack("<HHIIHH", 1, 1, 8000, 16000, 2, 16), data: bytes = b"\0\0" * 50, told: int = 100
 ) -> bytes:

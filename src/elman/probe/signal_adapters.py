@@ -1,4 +1,4 @@
-"""Adapters of the tasks over series and sound: see `elman.probe.adapters`."""
+"""Adapters of the tasks over series and sound: see `elman.probe.adapter`."""
 
 from typing import Any
 
@@ -74,16 +74,20 @@ class ForecastSeries(Adapter):
         return _first_rows(batch[0], rows), batch[1][:rows]
 
 
-class SoundTagger(Adapter):
-    """-ln softmax of the logits at one step of each sound; a step is `stack` frames."""
-
-    truncates = True
+class _Sounds(Adapter):
+    """A batch begins with frames and how many each sound has; a step is `stack` frames."""
 
     def __init__(self, stack: int) -> None:
         self._stack = stack
 
-    def steps(self, batch: tuple[Tensor, Tensor, Tensor]) -> Int[Tensor, "B"]:
+    def steps(self, batch: tuple[Tensor, ...]) -> Int[Tensor, "B"]:
         return (batch[1] + self._stack - 1) // self._stack
+
+
+class SoundTagger(_Sounds):
+    """-ln softmax of the logits at one step of each sound."""
+
+    truncates = True
 
     def at(self, batch: tuple[Tensor, Tensor, Tensor], lags: int, generator: torch.Generator) -> Tensor:
         return drawn_steps(self.steps(batch), lags, generator)
@@ -108,14 +112,8 @@ class SoundTagger(Adapter):
         return batch[0][:, :rows], batch[1][:rows], batch[2][:, :rows]
 
 
-class Transcriber(Adapter):
+class Transcriber(_Sounds):
     """-ln P(text) a unit of each sound's text, as a whole: a text isn't that of a part of its sound, so nothing is cut."""
-
-    def __init__(self, stack: int) -> None:
-        self._stack = stack
-
-    def steps(self, batch: tuple[Tensor, ...]) -> Int[Tensor, "B"]:
-        return (batch[1] + self._stack - 1) // self._stack
 
     def score(self, task: Task, batch: tuple[Tensor, ...], state: Any, at_B: Tensor | None) -> Scored:  # noqa: ARG002
         x_TBD, lengths_B, targets_N, target_lengths_B = batch
