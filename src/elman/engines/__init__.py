@@ -1,4 +1,7 @@
-"""Engines run a cell over time. `scan` is the one door: the same call for every engine, cell and option."""
+"""Engines run a cell over time. `scan` is the one door: the same call for every engine, cell and option.
+
+`branch` is for a step that has many next ones.
+"""
 
 from typing import Any
 
@@ -7,10 +10,11 @@ import torch
 from elman.axes import Bool, Float, Int, Tensor
 from elman.cells import Cell, Masks, State, Weights
 from elman.engines import fused, native, own, reference
+from elman.engines.branches import branch
 from elman.engines.choose import Engine, resolve
 from elman.engines.pieces import fitting_steps, recomputed_steps, scan_in_pieces
 
-__all__ = ["Engine", "resolve", "scan"]
+__all__ = ["Engine", "branch", "resolve", "scan"]
 
 
 def scan(

@@ -3,7 +3,7 @@
 The public classes (`elman.RNN`, `LSTM`, `GRU`, `Recurrent`) only choose the cell.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from elman import engines
 from elman.axes import Bool, Float, Int, Tensor
-from elman.cells import Cell, State, check_size, map_state
+from elman.cells import Cell, Masks, State, Weights, check_size, map_state
 from elman.engines import Engine
 from elman.engines.padding import without_padding
 from elman.errors import OptionError, ShapeError
@@ -202,19 +202,50 @@ class RecurrentLayers(nn.Module):
             else self._state_form.split(state, batch, layout.batched, like.dtype)
         )
         all_states: list[State] | None = [] if return_all_states else None
-        y_TBH, last = self._run_layers(x_TBD, before, layout.lengths_B, reset_TB, all_states, generator)
+        y_TBH, last = self._run_layers(x_TBD, before, layout.lengths_B, reset_TB, all_states, generator, self.scan)
         states = [map_state(layout.restore, after) for after in all_states or []]
         return layout.restore(y_TBH), self._state_form.join(last, layout.batched), states
 
+    def branch(
+        self,
+        x_NMD: Float[Tensor, "N M D"],
+        state: LayerState,
+        kinds_B: Int[Tensor, "B"] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "N B H"]:
+        """The output of each of N steps that might come next, all after the same state: `run` of each by itself, but faster.
+
+        `kinds_B` says which of M inputs is a row's, where rows have them in common. Raises `OptionError` where layers read
+        backwards: they have no next step.
+        """
+        if self.bidirectional or self.reverse:
+            raise OptionError("bidirectional or reverse layers have no next step to branch into.")
+        like = next(self.parameters())
+        check_dtype("the input", x_NMD, like.dtype)
+        batch = x_NMD.shape[1] if kinds_B is None else len(kinds_B)
+        if kinds_B is not None and self.connections != "plain":
+            x_NMD, kinds_B = x_NMD.index_select(1, kinds_B), None
+        # Only the first layer reads what rows have in common.
+        kinds = iter([kinds_B])
+
+        def scan(cell: Cell, weights: Weights, x: Tensor, before: State, *_: Any, masks: Masks, **options: Any) -> Any:  # noqa: ARG001
+            return engines.branch(cell, weights, x, before, next(kinds, None), masks=masks)
+
+        before = self._state_form.split(state, batch, True, like.dtype)
+        y_NBH, _ = self._run_layers(x_NMD, before, None, None, None, generator, scan)
+        return y_NBH
+
     def _run_layers(
         self,
-        x_TBD: Float[Tensor, "T B D"],
+        x_TBD: Float[Tensor, "T M D"],
         before: list[State],
         lengths_B: Int[Tensor, "B"] | None,
         reset_TB: Bool[Tensor, "T B"] | None,
         all_states: list[State] | None,
         generator: torch.Generator | None,
+        scan: Callable[..., Any],
     ) -> tuple[Float[Tensor, "T B H"], list[State]]:
+        """Layer by layer, by `scan`. M is B, but for `branch`."""
         if self.connections in {"residual", "highway"}:
             # What goes past a layer must be zero beyond a row's length, as what comes out of it is.
             x_TBD = without_padding(x_TBD, lengths_B)
@@ -227,7 +258,15 @@ class RecurrentLayers(nn.Module):
             outputs = []
             for direction in range(1 + self.bidirectional):
                 y_TBH, after, *every = self._run_place(
-                    layer, direction, read_TBD, next(places), lengths_B, reset_TB, all_states is not None, generator
+                    layer,
+                    direction,
+                    read_TBD,
+                    next(places),
+                    lengths_B,
+                    reset_TB,
+                    all_states is not None,
+                    generator,
+                    scan,
                 )
                 outputs.append(y_TBH)
                 last.append(after)
@@ -242,19 +281,21 @@ class RecurrentLayers(nn.Module):
         self,
         layer: int,
         direction: int,
-        x_TBD: Float[Tensor, "T B D"],
+        x_TBD: Float[Tensor, "T M D"],
         before: State,
         lengths_B: Int[Tensor, "B"] | None,
         reset_TB: Bool[Tensor, "T B"] | None,
         all_states: bool,
         generator: torch.Generator | None,
+        scan: Callable[..., Any],
     ) -> tuple:
         """One layer in one direction. In training all that it drops is drawn here, in an order that never changes."""
         cell = self.cells[layer]
         weights: dict[str, Tensor] = dict(self._weights(layer, direction))
         masks = {}
         if self.training:
-            steps, batch = x_TBD.shape[:2]
+            # Rows are those of the state: steps that might come next may have inputs in common.
+            steps, batch = x_TBD.shape[0], before[0].shape[0]
             x_TBD = drop_units(x_TBD, cell.variational_dropout, generator=generator, locked=True)
             for name, mask in self._plans[layer].masks.items():
                 shape = (steps, batch, mask.size) if mask.every_step else (batch, mask.size)
@@ -264,7 +305,7 @@ class RecurrentLayers(nn.Module):
         fresh = None
         if self.learn_initial_state:
             fresh = cell.state_type(*(value.unsqueeze(0) for value in self._learnt_state(layer, direction)))
-        return self.scan(
+        return scan(
             cell,
             weights,
             x_TBD,

@@ -145,15 +145,17 @@ class ForecastNetwork(nn.Module):
         self, state: tuple, known_NBK: Float[Tensor, "N B K"], channels_B: Int[Tensor, "B"]
     ) -> Float[Tensor, "T B D Q"]:
         """Every segment of the horizon is one step from the state after the window."""
-        count, batch = len(self.positions), len(channels_B)
-        e_NBD = self.positions[:, None].expand(-1, batch, -1)
+        e_NMD = self.positions[:, None]
+        kinds_B: Tensor | None = torch.zeros_like(channels_B)
         if self.config.channels:
-            e_NBD = torch.cat([e_NBD, self._channels(channels_B).expand(count, -1, -1)], -1)
+            # Rows of a channel read the same, unless something is known ahead of each.
+            channels_MD, kinds_B = self._channels(channels_B), None
+            if not self.config.known and bool((channels_B >= 0).all()):
+                channels_MD, kinds_B = self.channels, channels_B
+            e_NMD = torch.cat([e_NMD.expand(-1, len(channels_MD), -1), channels_MD.expand(len(e_NMD), -1, -1)], -1)
         if self.config.known:
-            e_NBD = e_NBD + self.ahead(known_NBK)
-        # Side by side: (1, N B, D), each from the state of its row.
-        h_1MH, _ = self._run(e_NBD.reshape(1, count * batch, -1), _repeated(state, count))
-        return self._values(h_1MH.reshape(count, batch, -1))
+            e_NMD, kinds_B = e_NMD + self.ahead(known_NBK), None
+        return self._values(self.recurrent.branch(e_NMD, state, kinds_B))
 
     def _in_turn(
         self,
@@ -228,11 +230,3 @@ def _segments(x_TBD: Float[Tensor, "T B D"], step: int) -> Float[Tensor, "N B E"
     """Each `step` steps as one, side by side."""
     steps, batch, width = x_TBD.shape
     return x_TBD.reshape(steps // step, step, batch, width).transpose(1, 2).reshape(steps // step, batch, step * width)
-
-
-def _repeated(state: tuple, count: int) -> tuple:
-    """The state of a batch, `count` times side by side."""
-    return tuple(
-        _repeated(part, count) if isinstance(part, tuple) else part.repeat(1, count, *[1] * (part.dim() - 2))
-        for part in state
-    )
