@@ -45,8 +45,8 @@ CELLS = {
 SMOOTH = ("tanh", "lstm", "lstm_projected", "gru", "gru_reset_before")
 LENGTHS = [5, 0, 3]
 LAYERS: dict[str, Callable[..., Any]] = {"rnn": elman.RNN, "gru": elman.GRU, "lstm": elman.LSTM}
-# Cells with a scan of their own, which is made of others.
-OWN = {"lru": partial(layers_of, "lru")}
+# A cell with a scan of its own, which is made of others, and one with weights that are derived from others.
+OWN = {"lru": partial(layers_of, "lru"), "rglru": partial(layers_of, "rglru")}
 every_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 smooth_cells = pytest.mark.parametrize("cell", [CELLS[name] for name in SMOOTH], ids=SMOOTH)
 every_layer = pytest.mark.parametrize("kind", LAYERS)

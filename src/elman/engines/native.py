@@ -22,7 +22,7 @@ from elman.cells import Cell, Masks, State, Weights
 from elman.engines import reference
 from elman.engines.padding import without_padding
 from elman.errors import ElmanError, EngineError, OptionError, TraceError
-from elman.programs import CellPrograms, programs_of
+from elman.programs import CellPrograms, Derived, derive, programs_of
 
 try:
     from elman import _native
@@ -130,9 +130,10 @@ def scan(
     dtype = state[0].dtype
     x = x_TBD.to(dtype) if projected else cell.project(weights, without_padding(x_TBD, lengths_B)).to(dtype)
     keep = all_states or (torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves))
+    given = derive(_derived(cell, bool(masks)), weights)
     arguments = (
         x,
-        [weights[name].to(dtype) for name in names],
+        [given[name].to(dtype) for name in names],
         torch.cat(state, dim=1) if len(state) > 1 else state[0],
         None if reset_TB is None else _fresh(cell, state[0], fresh),
         lengths_B,
@@ -173,6 +174,13 @@ def _facts(cell: Cell, all_states: bool, masked: bool) -> _Facts:
     """The programs as text, the weights that the operator takes, whether it projects, the states whose value is y, and the
     masks."""
     return _facts_of(cell, all_states, masked)
+
+
+@torch.compiler.assume_constant_result
+def _derived(cell: Cell, masked: bool) -> tuple[tuple[str, Derived], ...]:
+    """What is made of the weights alone, by its name, in order."""
+    programs = _traced(cell, False, masked)[0]
+    return () if programs is None else tuple(programs.derived)
 
 
 @cache

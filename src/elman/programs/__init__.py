@@ -2,5 +2,6 @@
 
 from elman.programs.cell import CellPrograms, ProductPlan, SumPlan, programs_of
 from elman.programs.code import ArrayKind, Program
+from elman.programs.derived import Derived, derive
 
-__all__ = ["ArrayKind", "CellPrograms", "ProductPlan", "Program", "SumPlan", "programs_of"]
+__all__ = ["ArrayKind", "CellPrograms", "Derived", "ProductPlan", "Program", "SumPlan", "derive", "programs_of"]

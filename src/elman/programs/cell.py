@@ -13,6 +13,7 @@ from elman.cells import Cell
 from elman.errors import TraceError
 from elman.programs.code import ArrayKind, Program, WeightUse
 from elman.programs.derivative import Reverse, is_state, reverse
+from elman.programs.derived import Derived, Rows
 from elman.programs.graph import Graph, Node
 from elman.programs.schedule import Scheduler
 from elman.programs.trace import TracedStep, trace
@@ -60,8 +61,10 @@ class CellPrograms:
     # Names of the states whose value is y.
     y_states: list[str]
     weights: list[str]
-    # Of every weight of the cell but `weight_ih`, whose columns are the input's.
+    # Of every weight of the cell but `weight_ih`, whose columns are the input's, and of what is derived from them.
     weight_shapes: dict[str, tuple[int, ...]]
+    # By its name what is made of weights alone, in order.
+    derived: list[tuple[str, Derived]]
     kept_width: int
     training: Program
     inference: Program
@@ -95,6 +98,10 @@ class CellPrograms:
             data[name].weights = [WeightUse(**use) for use in data[name].weights]
         data["products"] = [ProductPlan(**plan) for plan in data["products"]]
         data["sums"] = [SumPlan(**plan) for plan in data["sums"]]
+        data["derived"] = [
+            (name, Derived(operation, tuple(Rows(*x) if isinstance(x, list) else x for x in operands), width))
+            for name, (operation, operands, width) in data["derived"]
+        ]
         data["states"] = [tuple(state) for state in data["states"]]
         data["masks"] = [tuple(mask) for mask in data["masks"]]
         return CellPrograms(**data)
@@ -124,7 +131,9 @@ def programs_of(cell: Cell, all_states: bool = False, masked: bool = False) -> C
             name: shape
             for name, shape in cell.weight_shapes(cell.input_size or 1).items()
             if name != "weight_ih" or not _is_projected(cell)
-        },
+        }
+        | {name: (derived.width,) for name, derived in step.derived.items()},
+        derived=list(step.derived.items()),
         kept_width=step.u_width if _is_projected(cell) and "u" in backward.arrays else back.kept_width,
         training=training,
         inference=inference,
@@ -261,9 +270,11 @@ class _Plan:
     def _vectors(self, plan: Scheduler, graph: Graph) -> None:
         """Declare the weights that are read element by element."""
         used = {node.data.array for node in graph if node.operation == "leaf"}
-        for name, shape in self.cell.weight_shapes(self.cell.input_size or 1).items():
+        widths = {name: shape[0] for name, shape in self.cell.weight_shapes(self.cell.input_size or 1).items()}
+        widths |= {name: derived.width for name, derived in self.step.derived.items()}
+        for name, width in widths.items():
             if f"weight {name}" in used:
-                plan.array(f"weight {name}", ArrayKind.SHARED, shape[0])
+                plan.array(f"weight {name}", ArrayKind.SHARED, width)
 
 
 def _width(nodes: tuple[Node, ...]) -> int:

@@ -5,7 +5,7 @@ use PyTorch's own functions or those of `elman.cells.operations`. It is a row of
 state. `split` hands out pieces; everything else goes piece by piece.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from elman.cells import Cell, Mask
 from elman.errors import TraceError
+from elman.programs.derived import CAN_DERIVE, Derived, Rows, Uses
 from elman.programs.graph import NUMBER, POINTWISE, Graph, Matrix, Node
 
 # Rows of the arrays that are traced: any number but 1, which would broadcast unseen.
@@ -33,8 +34,9 @@ class TracedStep:
     y: tuple[Node, ...]
     # The pieces of each state after the step, in the order of `states`.
     after: tuple[tuple[Node, ...], ...]
-    # Names of the weights that the step reads.
+    # Names of the weights that the step reads, and of what it makes of weights alone.
     weights: tuple[str, ...]
+    derived: dict[str, Derived]
     masks: dict[str, Mask]
     # How far from zero the gradient may be that goes on to the step before.
     gradient_limit: float | None
@@ -46,9 +48,9 @@ def trace(cell: Cell, masked: bool = False) -> TracedStep:
     # Only for cells that read x itself does its size matter.
     features = cell.input_size or 1
     shapes = cell.weight_shapes(features)
-    used: list[str] = []
+    uses = Uses()
     given: dict[str, _Traced] = {
-        name: _Weight.make(graph, name, shape, cell.piece_size, used) for name, shape in shapes.items()
+        name: _Weight.make(graph, name, shape, cell.piece_size, uses) for name, shape in shapes.items()
     }
     masks = cell.masks if masked else {}
     given |= {name: _Traced.leaf(graph, name, mask.size, cell.piece_size) for name, mask in masks.items()}
@@ -73,8 +75,10 @@ def trace(cell: Cell, masked: bool = False) -> TracedStep:
                 f"the step of {cell.name!r} gives for {name} something else than {size} columns for each row."
             )
     pieces = [value.pieces for value, _ in results.values()]
-    names = tuple(dict.fromkeys(used))
-    return TracedStep(graph, u_width, states, pieces[0], tuple(pieces[1:]), names, masks, cell.clip_gradient)
+    names = tuple(dict.fromkeys(uses.names))
+    return TracedStep(
+        graph, u_width, states, pieces[0], tuple(pieces[1:]), names, uses.derived, masks, cell.clip_gradient
+    )
 
 
 class _Traced(Tensor):
@@ -116,7 +120,7 @@ class _Weight(_Traced):
     called: str
     first: int
     piece: int
-    used: list[str]
+    uses: Uses
     turned: bool
 
     @staticmethod
@@ -125,12 +129,12 @@ class _Weight(_Traced):
         name: str,
         shape: tuple[int, ...],
         piece: int,
-        used: list[str],
+        uses: Uses,
         first: int = 0,
         turned: bool = False,
     ) -> "_Weight":
         array = torch.empty(shape, device="meta").as_subclass(_Weight)
-        array.graph, array.called, array.used, array.piece, array.first = graph, name, used, piece, first
+        array.graph, array.called, array.uses, array.piece, array.first = graph, name, uses, piece, first
         array.turned = turned
         return array
 
@@ -139,7 +143,7 @@ def _pieces(x: Any, graph: Graph) -> tuple[Node, ...]:
     if isinstance(x, _Weight):
         if x.dim() != 1:
             raise TraceError(f"the matrix {x.called} is used otherwise than in a product.")
-        x.used.append(x.called)
+        x.uses.names.append(x.called)
         if x.shape[0] == 1 and x.piece > 1:
             return (graph.leaf(f"weight {x.called}", x.first, NUMBER),)
         return _Traced.leaf(graph, f"weight {x.called}", x.shape[0], x.piece, x.first).pieces
@@ -154,6 +158,8 @@ def _pieces(x: Any, graph: Graph) -> tuple[Node, ...]:
 
 def _pointwise(operation: str, *operands: Any) -> _Traced:
     graph = next(x.graph for x in operands if isinstance(x, _Traced))
+    if operation in CAN_DERIVE and all(map(_is_shared, operands)):
+        return _derived(operation, operands)
     rows = [_pieces(x, graph) for x in operands]
     count = max(len(row) for row in rows)
     rows = [row * count if len(row) == 1 and row[0].width == NUMBER else row for row in rows]
@@ -163,6 +169,24 @@ def _pointwise(operation: str, *operands: Any) -> _Traced:
             shown = " and ".join("+".join(str(part.width) for part in row) for row in rows)
             raise TraceError(f"{operation!r} has operands of {shown} columns: they must be cut alike.")
     return _Traced.of(graph, tuple(graph.pointwise(operation, *parts) for parts in zip(*rows, strict=True)))
+
+
+def _is_shared(x: Any) -> bool:
+    """Whether this is a vector among the weights, or a number."""
+    return (isinstance(x, _Weight) and x.dim() == 1) or isinstance(x, (int, float))
+
+
+def _derived(operation: str, operands: Sequence[Any]) -> _Weight:
+    """What is made of weights alone is one of them."""
+    weights = [x for x in operands if isinstance(x, _Weight)]
+    sizes = {x.shape[0] for x in weights} - {1}
+    if len(sizes) > 1:
+        raise TraceError(f"{operation!r} has weights of {' and '.join(map(str, sorted(sizes)))} elements.")
+    first = weights[0]
+    first.uses.names += [x.called for x in weights if x.called not in first.uses.derived]
+    parts = tuple(Rows(x.called, x.first, x.shape[0]) if isinstance(x, _Weight) else float(x) for x in operands)
+    name = first.uses.derive(operation, parts)
+    return _Weight.make(first.graph, name, (first.uses.derived[name].width,), first.piece, first.uses)
 
 
 def _product(x: Any, weight: Any, bias: Any = None) -> _Traced:
@@ -178,9 +202,9 @@ def _product(x: Any, weight: Any, bias: Any = None) -> _Traced:
         raise TraceError(f"the product with {weight.called} takes {weight.shape[1]} columns and gets {x.shape[-1]}.")
     if bias is not None and not isinstance(bias, _Weight):
         raise TraceError(f"the bias of the product with {weight.called} is not a weight of the cell.")
-    weight.used.append(weight.called)
+    weight.uses.names.append(weight.called)
     if bias is not None:
-        weight.used.append(bias.called)
+        weight.uses.names.append(bias.called)
     out = weight.shape[0]
     matrix = Matrix(weight.called, weight.first, out)
     if bias is not None:
@@ -205,7 +229,7 @@ def _turn(weight: Any) -> _Weight:
     if not isinstance(weight, _Weight) or weight.dim() != 2 or weight.turned:
         raise TraceError("only a matrix of the cell's weights can be transposed, for a product x @ W.T.")
     shape = (weight.shape[1], weight.shape[0])
-    return _Weight.make(weight.graph, weight.called, shape, weight.piece, weight.used, weight.first, True)
+    return _Weight.make(weight.graph, weight.called, shape, weight.piece, weight.uses, weight.first, True)
 
 
 def _matmul(x: Any, weight: Any) -> _Traced:
@@ -215,10 +239,10 @@ def _matmul(x: Any, weight: Any) -> _Traced:
         )
     if weight.turned:
         shape = (weight.shape[1], weight.shape[0])
-        return _product(x, _Weight.make(weight.graph, weight.called, shape, weight.piece, weight.used, weight.first))
+        return _product(x, _Weight.make(weight.graph, weight.called, shape, weight.piece, weight.uses, weight.first))
     if x.shape[-1] != weight.shape[0]:
         raise TraceError(f"the product with {weight.called} takes {weight.shape[0]} columns and gets {x.shape[-1]}.")
-    weight.used.append(weight.called)
+    weight.uses.names.append(weight.called)
     matrix = Matrix(weight.called, weight.first, weight.shape[0])
     widths = _widths(weight, weight.shape[1])
     return _Traced.of(weight.graph, tuple(weight.graph.product(_row(x), matrix, True, widths)))
@@ -230,7 +254,7 @@ def _split(x: Any, parts: int, dim: int = 0) -> tuple[_Traced, ...]:
             raise TraceError(f"the weight {x.called} can only be cut into equal groups of rows.")
         rows = x.shape[0] // parts
         shape = (rows, *x.shape[1:])
-        return tuple(_Weight.make(x.graph, x.called, shape, x.piece, x.used, x.first + i * rows) for i in range(parts))
+        return tuple(_Weight.make(x.graph, x.called, shape, x.piece, x.uses, x.first + i * rows) for i in range(parts))
     if dim not in {-1, 1} or len(x.pieces) % parts:
         raise TraceError(f"an array of {len(x.pieces)} pieces can't be cut into {parts} along axis {dim}.")
     size = len(x.pieces) // parts
