@@ -49,7 +49,7 @@ def test_each_value_of_the_horizon_has_its_parameters(head: str, loss: str) -> N
 @pytest.mark.parametrize("head", ["direct", "autoregressive"])
 @pytest.mark.parametrize("cell", ["elman", "lstm", "mlstm", "mingru"])
 def test_every_kind_of_cell_learns(head: str, cell: str) -> None:
-    network = make(head=head, cell=cell, hidden=8, layers=2).train()
+    network = make(head=head, cell=cell, hidden=8, layers=2, linear=head == "direct").train()
     batch = windows(network)
     network.output.loss(network.forecast(batch), batch.z_FBD[10:]).mean().backward()
     # A gate's bias may have no say; of each matrix something must be learnt.
@@ -140,3 +140,46 @@ def test_whole_series_are_followed_step_by_step_and_padding_changes_nothing() ->
 def test_sizes_that_make_no_sense_are_refused() -> None:
     with pytest.raises(OptionError, match="must be even"):
         make(embedding=5)
+
+
+@pytest.mark.parametrize("loss", ["absolute", "quantile", "student"])
+def test_the_linear_path_adds_what_a_linear_model_makes_of_the_window(loss: str) -> None:
+    plain, network = make(loss=loss, columns=2, channels=0), make(loss=loss, columns=2, channels=0, linear=True)
+    batch = windows(network)
+    # It is nothing at first.
+    assert torch.equal(network.forecast(batch), plain.forecast(batch))
+    weights_NT = torch.randn(5, 10, dtype=torch.float64)
+    with torch.no_grad():
+        network.linear.copy_(weights_NT)
+    added_NBD = torch.einsum("nt,tbd->nbd", weights_NT, batch.z_FBD[:10] - batch.z_FBD[9])
+    at = 1 if loss == "quantile" else 0
+    torch.testing.assert_close(network.forecast(batch)[..., at], plain.forecast(batch)[..., at] + added_NBD)
+    # A window of four steps is one whose beginning is as its end.
+    short = windows(network, steps=4)
+    added_NBD = torch.einsum("nt,tbd->nbd", weights_NT[:, 6:], short.z_FBD[:4] - short.z_FBD[3])
+    torch.testing.assert_close(network.forecast(short)[..., at], plain.forecast(short)[..., at] + added_NBD)
+
+
+def test_training_makes_windows_larger_and_smaller_and_forecasts_with_them() -> None:
+    network = make(linear=True, past=0, known=0)
+    with torch.no_grad():
+        network.linear.fill_(0.1)
+        network.values.weight.zero_()
+        network.values.bias.zero_()
+    batch = windows(network)
+    # What is linear in the window has the same forecast, however large the window is made.
+    expected = network.forecast(batch)
+    network.dropout.probability = 0.0
+    torch.testing.assert_close(network.train().forecast(batch, 0.5), expected)
+    with torch.no_grad():
+        network.values.bias.fill_(1.0)
+    # Of a constant that is added there is more or less, row by row.
+    factors = network.forecast(batch, 0.5) - expected
+    assert (factors > 0).all()
+    assert len(factors[0].unique()) == 6
+    torch.testing.assert_close(factors, factors[:1].expand_as(factors))
+    # Only in training, and only where windows are scaled.
+    torch.testing.assert_close(network.eval().forecast(batch, 0.5), expected + 1)
+    unscaled = make(scaling="none").train()
+    unscaled.dropout.probability = 0.0
+    assert torch.equal(unscaled.forecast(windows(unscaled), 0.5), unscaled.eval().forecast(windows(unscaled)))

@@ -5,18 +5,23 @@
     recurrent layers h_1 … h_n = cell(e_1 … e_n)
     direct head      h'_j = cell([position_j; channel], from h_n)        each segment of the horizon by itself, in parallel
     output layer     S values of D columns, `Output.size` numbers each, = V dropout(h'_j) + c
+    linear path      of these the one that moves the forecast up or down, + A dropout(z')         with `linear`, of a direct head
 
 This is SegRNN (Lin et al., arXiv 2308.11200): a long window is a few steps, and errors of one segment of the horizon don't go
 on into the next. With the autoregressive head each segment that was forecast (its point) is read in turn to forecast the next,
 in training as in use. With look_back = 0 whole series are read step by step, and each step forecasts the next one; it is then
 given what the next one really was.
 
+The linear path is what a linear model would forecast of a column (as DLinear, Zeng et al., arXiv 2205.13504, without its
+averages): A is zero at first, so that it takes what the recurrent layers leave. In training windows may be made larger or
+smaller, z' by 1/s and what is forecast by s, with s = e^(a n), n normal: a forecast should not hang on how strong a pattern is.
+
 Where columns are forecast each by itself, an example is one column of a window, and the network knows it by an embedding. The
 embedding of a channel that it doesn't know is the mean of the others.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -54,6 +59,8 @@ class ForecastConfig(StackConfig):
     loss: str = "absolute"
     quantiles: list[float]
     scaling: str = "last"
+    # Folders that are older don't have it, and have none.
+    linear: bool = field(default_factory=bool)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,7 +91,7 @@ class ForecastNetwork(nn.Module):
     """`forecast` for windows, `follow` for whole series; both give the parameters of `output` for each value.
 
     Initialiser: recurrent layers as their cell says; embeddings of positions and channels N(0, 1); the rest as
-    `torch.nn.Linear`.
+    `torch.nn.Linear`, but the linear path, which is zero.
     """
 
     def __init__(self, config: ForecastConfig, engine: Engine | str = Engine.AUTO) -> None:
@@ -106,6 +113,8 @@ class ForecastNetwork(nn.Module):
             )
             if config.known:
                 self.ahead = nn.Linear(step * config.known, width)
+            if config.linear:
+                self.linear = nn.Parameter(torch.zeros(config.horizon, config.look_back))
 
     @property
     def parameter_count(self) -> int:
@@ -116,18 +125,26 @@ class ForecastNetwork(nn.Module):
     def device(self) -> torch.device:
         return self.projection.weight.device
 
-    def forecast(self, batch: Batch) -> Float[Tensor, "N B D Q"]:
-        """The parameters of each value of the horizon (N steps), from the window before it, which may be a shorter one."""
+    def forecast(self, batch: Batch, amplitude: float = 0.0) -> Float[Tensor, "N B D Q"]:
+        """The parameters of each value of the horizon (N steps), from the window before it, which may be a shorter one.
+
+        In training windows that are scaled are made larger or smaller, by a factor e^n where n has the deviation `amplitude`.
+        """
         config = self.config
         look_back, step = len(batch.past_TBP), config.segment
         z_TBD = batch.z_FBD[:look_back]
         shift_BD, width_BD = window_scale(z_TBD, config.scaling)
-        read_TBD = torch.cat([(z_TBD - shift_BD) / width_BD, batch.past_TBP, batch.known_FBK[:look_back]], -1)
+        if self.training and amplitude and config.scaling != "none":
+            width_BD = width_BD * (amplitude * torch.randn_like(width_BD[:, :1])).exp()
+        scaled_TBD = (z_TBD - shift_BD) / width_BD
+        read_TBD = torch.cat([scaled_TBD, batch.past_TBP, batch.known_FBK[:look_back]], -1)
         e_NBD = self._projected(_segments(_whole_segments(read_TBD, step, front=True), step), batch.channels_B)
         h_NBH, state = self._run(e_NBD, None)
         known_NBK = _segments(_whole_segments(batch.known_FBK[look_back:], step, front=False), step)
         if self.direct:
-            raw = self._direct(state, known_NBK, batch.channels_B)
+            raw = self._direct(state, known_NBK, batch.channels_B)[: config.horizon]
+            if config.linear:
+                raw = self._with_linear(raw, scaled_TBD)
         else:
             raw = self._in_turn(h_NBH[-1:], state, known_NBK, batch.channels_B)
         shift, width = shift_BD[None, ..., None], width_BD[None, ..., None]
@@ -156,6 +173,16 @@ class ForecastNetwork(nn.Module):
         if self.config.known:
             e_NMD, kinds_B = e_NMD + self.ahead(known_NBK), None
         return self._values(self.recurrent.branch(e_NMD, state, kinds_B))
+
+    def _with_linear(
+        self, raw: Float[Tensor, "N B D Q"], scaled_TBD: Float[Tensor, "T B D"]
+    ) -> Float[Tensor, "N B D Q"]:
+        """A linear forecast added to the location of each value. Of a shorter window the last columns of A count."""
+        weights_NT = self.linear[:, self.config.look_back - len(scaled_TBD) :]
+        linear_NBD = (weights_NT @ self.dropout(scaled_TBD).flatten(1)).unflatten(1, scaled_TBD.shape[1:])
+        at = self.output.location
+        moved = raw[..., at : at + 1] + linear_NBD.unsqueeze(-1)
+        return torch.cat([raw[..., :at], moved, raw[..., at + 1 :]], -1)
 
     def _in_turn(
         self,

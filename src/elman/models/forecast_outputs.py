@@ -29,6 +29,8 @@ class Output(nn.Module):
     """The last axis of `raw` and `parameters` is `size`; `shift` and `width` have one element there."""
 
     size: int = 1
+    # Which of the numbers of `raw` moves the whole forecast up or down.
+    location: int = 0
     # A distribution has quantiles of any level, and its loss is in nats.
     distribution: ClassVar[bool] = False
 
@@ -63,11 +65,11 @@ class Quantiles(Output):
         super().__init__()
         self.levels = tuple(levels)
         self.size = len(self.levels)
-        self._middle = min(range(self.size), key=lambda place: abs(self.levels[place] - 0.5))
+        self.location = min(range(self.size), key=lambda place: abs(self.levels[place] - 0.5))
 
     def read(self, raw: Float[Tensor, "*A Q"], shift: Tensor, width: Tensor) -> Float[Tensor, "*A Q"]:
         # From the middle outwards, so that the middle one is as free as a point.
-        middle = self._middle
+        middle = self.location
         above = softplus(raw[..., middle + 1 :]).cumsum(-1)
         below = softplus(raw[..., :middle]).flip(-1).cumsum(-1).flip(-1)
         centre = raw[..., middle : middle + 1]
@@ -77,7 +79,7 @@ class Quantiles(Output):
         return pinball(z[..., None] - parameters, parameters.new_tensor(self.levels)).mean(-1)
 
     def point(self, parameters: Float[Tensor, "*A Q"]) -> Float[Tensor, "*A"]:
-        return parameters[..., self._middle]
+        return parameters[..., self.location]
 
     def quantile(self, parameters: Float[Tensor, "*A Q"], level: float) -> Float[Tensor, "*A"]:
         return parameters[..., self.levels.index(level)]

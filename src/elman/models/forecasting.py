@@ -303,7 +303,7 @@ class ForecastingModel(ForecastNetwork):
             "time": facts.clock.in_words,
             "input layer": f"segments of {config.segment}, projected to {config.embedding}",
             "recurrent": config.recurrent_in_words,
-            "output": f"{config.loss}; {config.head_in_words}",
+            "output": f"{config.loss}; {config.head_in_words}" + ", and a linear path" * config.linear,
             "scaling": config.scaling,
             "dropout": f"{config.dropout:g}",
         }

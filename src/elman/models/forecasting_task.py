@@ -115,6 +115,7 @@ class ForecastingKind:
             past=len(data.columns.past),
             known=len(data.columns.known) + extra,
             head=options.head,
+            linear=options.linear and options.head == "direct" and options.look_back > 0,
             loss=options.loss,
             quantiles=list(options.levels),
             scaling=scaling_of(options),
@@ -235,7 +236,8 @@ class ForecastingTask:
             there_FB = torch.arange(1, len(z_FBD) + 1, device=lengths_B.device)[:, None] < lengths_B
             losses = network.output.loss(parameters, z_FBD)[there_FB]
         else:
-            losses = network.output.loss(network.forecast(batch).float(), batch.z_FBD[network.config.look_back :])
+            parameters = network.forecast(batch, self._options.amplitude).float()
+            losses = network.output.loss(parameters, batch.z_FBD[network.config.look_back :])
         return losses.mean() * (network.config.columns if network.output.distribution else 1), None
 
     def size(self, batch: Any) -> int:

@@ -73,6 +73,7 @@ class NetworkOptions:
         "How the horizon is forecast: all segments at once, or each from the one before it.",
         choices=("direct", "autoregressive"),
     )
+    linear: bool = option(True, "Add to a direct forecast what a linear model makes of the window.")
     loss: str = option(
         "absolute",
         "What a forecast is, and its loss: a point (absolute or squared error), quantiles, a distribution of numbers (normal, "

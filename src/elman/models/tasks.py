@@ -302,7 +302,8 @@ TASKS: dict[str, TaskFacts] = {
             example="elman predict {run} series.csv",
             options=(
                 "id", "time", "values", "past", "known", "calendar", "missing", "season", "test_fraction", "strict",
-                "look_back", "horizon", "segment", "joint", "head", "loss", "quantiles", "scaling", "batch", "batch_tokens",
+                "look_back", "horizon", "segment", "joint", "head", "linear", "loss", "quantiles", "scaling", "amplitude",
+                "batch", "batch_tokens",
             ),
             defaults={
                 "cell": "gru",
@@ -311,6 +312,7 @@ TASKS: dict[str, TaskFacts] = {
                 "dropout": 0.5,
                 "batch": 256,
                 "batch_tokens": 512,
+                "amplitude": 0.3,
                 "lr": 5e-4,
                 "averaging": 0.995,
                 "patience": 0,

@@ -48,6 +48,11 @@ class TrainingOptions:
     gain: float = option(
         0.0, "Decibels that training sounds are made louder or fainter by at most.", within="0 or more"
     )
+    amplitude: float = option(
+        0.0,
+        "How much larger or smaller training makes windows of series: by e to the power of n, normal with this deviation.",
+        within="0 or more",
+    )
     time_mask: float = option(0.0, "Seconds that training masks at most; two masks a sound.", within="0 or more")
     frequency_mask: float = option(
         0.0, "Part of the bands that training masks at most; two masks a sound.", within="a part, from 0 to 1"

@@ -31,9 +31,11 @@ class Forecaster(SequenceEstimator):
         segment: int | None = None,
         joint: bool | None = None,
         head: str | None = None,
+        linear: bool | None = None,
         loss: str | None = None,
         quantiles: str | None = None,
         scaling: str | None = None,
+        amplitude: float | None = None,
         calendar: bool | None = None,
         missing: str | None = None,
         season: int | None = None,
@@ -63,9 +65,11 @@ class Forecaster(SequenceEstimator):
         self.segment = segment
         self.joint = joint
         self.head = head
+        self.linear = linear
         self.loss = loss
         self.quantiles = quantiles
         self.scaling = scaling
+        self.amplitude = amplitude
         self.calendar = calendar
         self.missing = missing
         self.season = season
