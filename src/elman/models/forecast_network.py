@@ -5,7 +5,7 @@
     recurrent layers h_1 … h_n = cell(e_1 … e_n)
     direct head      h'_j = cell([position_j; channel], from h_n)        each segment of the horizon by itself, in parallel
     output layer     S values of D columns, `Output.size` numbers each, = V dropout(h'_j) + c
-    linear path      of these the one that moves the forecast up or down, + A dropout(z')         with `linear`, of a direct head
+    linear path      of these the one that moves the forecast up or down, + A dropout(z'); with `linear`, of a direct head
 
 This is SegRNN (Lin et al., arXiv 2308.11200): a long window is a few steps, and errors of one segment of the horizon don't go
 on into the next. With the autoregressive head each segment that was forecast (its point) is read in turn to forecast the next,
