@@ -281,6 +281,9 @@ class _Ends(TorchFunctionMode):
         return result
 
     def _note(self, name: str, stuck: Tensor) -> None:
+        # Where a step is mapped over many inputs (`elman.engines.branch`), what it gives is wrapped.
+        while torch._C._functorch.is_batchedtensor(stuck):
+            stuck = torch._C._functorch.get_unwrapped(stuck)
         self._stuck[name] += int(stuck.sum())
         self._all[name] += stuck.numel()
 
