@@ -10,9 +10,10 @@
 Source: S. De et al., "Griffin: mixing gated linear recurrences with local attention for efficient language models", arXiv
 2402.19427 (2024), equations 1 to 4 and the convolution of its recurrent block; the other branch of that block and the product
 after it belong to the block. W_r (the paper's W_a) and W_i are full matrices, where the authors' code has them in blocks. That
-code also leaves out √(1 - a²) at the first step of a sequence; the paper, and this, don't. 1 - a² is computed without the
-difference, as 2 s / (1 + s) with s = tanh(-log a), and never falls below 1e-12, so that the root has a gradient where a gate
-is shut. Recurrent dropout drops i ⊙ x'.
+code also leaves out √(1 - a²) at the first step of a sequence; the paper, and this, don't. With t = tanh(-log a / 2), a is
+(1 - t) / (1 + t) and √(1 - a²) is 2 √t / (1 + t): one transcendental function for both, and no difference of what is nearly
+equal. Under the root t never falls below 2.5e-13, so that it has a gradient where a gate is shut. Recurrent dropout drops
+i ⊙ x'.
 
 Before the first step v is zero. The last k - 1 v are carried; one probability of zoneout is that of h alone.
 
@@ -33,12 +34,12 @@ import torch
 from elman.axes import Float, Tensor
 from elman.cells.cell import Cell, Weights
 from elman.cells.checks import check_size
-from elman.cells.operations import affine, clip, concat, exp, sigmoid, softplus, split, split_rows, sqrt, tanh
+from elman.cells.operations import affine, concat, sigmoid, softplus, split, split_rows, sqrt, tanh
 
 # c of the paper, which scales log a.
 _SCALE = 8.0
 _DECAYS = (0.9, 0.999)
-_LEAST = 1e-12
+_LEAST = 2.5e-13
 
 
 class RGLRUState(NamedTuple):
@@ -136,6 +137,6 @@ def _convolved(weights: Weights, v_BH: Tensor, past: Tensor, width: int) -> tupl
 
 def decayed(weights: Weights, r_BH: Tensor, added_BH: Tensor, h_BH: Tensor) -> Tensor:
     """h_t, from the recurrence gate before its σ and i ⊙ x'."""
-    minus_log_a = _SCALE * softplus(weights["decay"]) * sigmoid(r_BH)
-    s = tanh(minus_log_a)
-    return exp(-minus_log_a) * h_BH + sqrt(clip(2 * s / (1 + s), _LEAST, 1.0)) * added_BH
+    t = tanh(_SCALE / 2 * softplus(weights["decay"]) * sigmoid(r_BH))
+    kept = (1 - t) * h_BH + 2 * sqrt(torch.clamp(t, min=_LEAST)) * added_BH
+    return 1 / (1 + t) * kept
