@@ -125,13 +125,7 @@ class _Weight(_Traced):
 
     @staticmethod
     def make(
-        graph: Graph,
-        name: str,
-        shape: tuple[int, ...],
-        piece: int,
-        uses: Uses,
-        first: int = 0,
-        turned: bool = False,
+        graph: Graph, name: str, shape: tuple[int, ...], piece: int, uses: Uses, first: int = 0, turned: bool = False
     ) -> "_Weight":
         array = torch.empty(shape, device="meta").as_subclass(_Weight)
         array.graph, array.called, array.uses, array.piece, array.first = graph, name, uses, piece, first
