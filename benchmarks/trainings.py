@@ -95,6 +95,11 @@ def report(sets: Mapping[str, Set], results: dict) -> str:
     return f"Measured on: {where}. Mean over seeds, and the lowest and highest.\n\n{table(heads, rows)}"
 
 
+def measured(name: str) -> dict:
+    """The figures that there are."""
+    return read_results(name) if (RESULTS / f"{name}.json").exists() else {}
+
+
 def main(name: str, sets: Mapping[str, Set], about: str | None) -> None:
     """The command of a benchmark: run the sets, write `results/NAME.json` and the part NAME of docs/results.md."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -104,9 +109,8 @@ def main(name: str, sets: Mapping[str, Set], about: str | None) -> None:
     parser.add_argument("--seeds", type=int, help="so many seeds of each")
     parser.add_argument("--table", action="store_true", help="write the table anew, from what was measured before")
     arguments = parser.parse_args()
-    results = read_results(name) if (RESULTS / f"{name}.json").exists() else {}
     if arguments.table:
-        write_page("results", name, report(sets, results))
+        write_page("results", name, report(sets, measured(name)))
         return
     names = arguments.only.split(",")
     if unknown := set(names) - set(sets):
@@ -117,7 +121,8 @@ def main(name: str, sets: Mapping[str, Set], about: str | None) -> None:
         part = sets[one]
         seeds = range(arguments.seeds or part.seeds)
         runs = [train_once(part, arguments.minutes or part.minutes, seed, arguments.data) for seed in seeds]
-        results |= {"machine": machine(), one: {"runs": runs}}
+        # Another run may have written its figures meanwhile.
+        results = measured(name) | {"machine": machine(), one: {"runs": runs}}
         shown = [f"{score.name} {score.spread([run[score.name] for run in runs])}" for score in part.scores]
         print(one, *shown, flush=True)
         if arguments.minutes is None:
