@@ -129,7 +129,7 @@ REFERENCE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("elman.data.tokenizer", ()),
     ("elman.cells.cell", ("Cell", "Cell.project", "Cell.step")),
     ("elman.testing", ("check_cell", "CheckReport", "instruction_sets", "using_instruction_set")),
-    ("elman.engines", ("scan",)),
+    ("elman.engines", ("scan", "branch")),
     ("elman.engines.reference", ()),
     ("elman.engines.fused", ()),
     ("elman.convert", ()),

@@ -11,6 +11,7 @@ from torch import Tensor
 from elman.cells import Cell, Weights, cell_kind
 from elman.cells.operations import clip, exp, log, maximum, minimum, relu, sigmoid, softplus, split_rows, sqrt, tanh
 from elman.engines import scan
+from elman.errors import TraceError
 from elman.programs import programs_of
 
 T, B, H = 5, 3, 8
@@ -35,7 +36,7 @@ class DecayState(NamedTuple):
 
 
 def cell_of(form: Callable[[Tensor, Tensor], Any]) -> Cell:
-    """h_t = tanh(form(a, b) h_{t-1} + u_t), where a and b are the halves of a vector."""
+    """h_t = tanh(s form(a, b) h_{t-1} + u_t), where a and b are the halves of a vector, and s is a number."""
 
     @dataclass(frozen=True)
     class DecayCell(Cell):
@@ -44,10 +45,11 @@ def cell_of(form: Callable[[Tensor, Tensor], Any]) -> Cell:
         state_type: ClassVar = DecayState
 
         def weight_shapes(self, input_size: int) -> dict[str, tuple[int, ...]]:
-            return {"weight_ih": (self.hidden_size, input_size), "rates": (2 * self.hidden_size,)}
+            return {"weight_ih": (self.hidden_size, input_size), "rates": (2 * self.hidden_size,), "scale": (1,)}
 
         def step(self, weights: Weights, u_BG: Tensor, state: DecayState) -> tuple[Tensor, DecayState]:
-            h = tanh(form(*split_rows(weights["rates"], 2)) * state.h + u_BG)
+            made = weights["scale"] * form(*split_rows(weights["rates"], 2))
+            h = tanh(made * state.h + u_BG)
             return h, DecayState(h)
 
     return DecayCell(H, bias=False)
@@ -89,9 +91,15 @@ def test_gradients_that_are_taken_once_are_those_of_the_core() -> None:
         torch.testing.assert_close(native, reference, rtol=1e-10, atol=1e-10)
 
 
+def test_weights_of_different_sizes_make_no_program() -> None:
+    cell = cell_of(lambda a, b: a + split_rows(b, 2)[0])
+    with pytest.raises(TraceError, match="'add' has weights of 4 and 8 elements"):
+        programs_of(cell)
+
+
 def test_equal_expressions_are_derived_once_and_nothing_of_weights_alone_is_left_in_a_step() -> None:
     programs = programs_of(cell_of(FORMS["softplus"]))
-    assert [derived.operation for _, derived in programs.derived] == ["softplus", "mul", "softplus", "mul"]
+    assert [derived.operation for _, derived in programs.derived] == ["softplus", "mul", "softplus", "mul", "mul"]
     # The decay of an RG-LRU among them.
     assert [derived.operation for _, derived in programs_of(cell_kind("rglru")(H)).derived] == ["softplus", "mul"]
     assert type(programs).from_text(programs.to_text()).derived == programs.derived

@@ -40,7 +40,7 @@ def windows(network: ForecastNetwork, batch: int = 6, steps: int | None = None, 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_each_value_of_the_horizon_has_its_parameters(head: str, loss: str) -> None:
     scaling = {"poisson": "mean", "bernoulli": "none"}.get(loss, "last")
-    network = make(head=head, loss=loss, scaling=scaling, columns=3, channels=0)
+    network = make(head=head, loss=loss, scaling=scaling, columns=3, channels=0, linear=head == "direct")
     found = network.forecast(windows(network))
     assert found.shape == (5, 6, 3, network.output.size)
     assert torch.isfinite(found).all()

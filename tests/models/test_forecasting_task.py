@@ -1,5 +1,6 @@
 """Forecasting as a task: it learns what can be learnt, beats what is trivial, and its scores are what they say."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,20 @@ def test_a_run_goes_on_with_the_data_and_scales_that_it_began_with(tmp_path: Pat
     path.write_text(path.read_text(encoding="utf-8").replace("5.00000", "5.10000"), encoding="utf-8")
     with pytest.raises(RunError, match="has changed"):
         elman.train(resume=begun.run, quiet=True, steps=12)
+
+
+def test_only_a_direct_head_has_a_linear_path_and_folders_from_before_it_are_read_as_they_are(tmp_path: Path) -> None:
+    path = waves(tmp_path / "waves.csv")
+    assert task_of(path).network.config.linear
+    assert not task_of(path, head="autoregressive").network.config.linear
+    assert not task_of(path, look_back=0, horizon=1).network.config.linear
+    run = elman.train(path, task="forecast", linear=False, out=tmp_path / "run", quiet=True, **SMALL).run
+    expected = elman.load(run).evaluate(path).values["mae"]
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    del config["network"]["linear"]
+    write(run / "config.json", json.dumps(config))
+    assert elman.load(run).evaluate(path).values["mae"] == expected
+    assert elman.train(resume=run, quiet=True, steps=8).steps == 8
 
 
 def test_series_that_are_too_short_are_counted_and_none_left_is_an_error(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 To a program such a vector is a weight like others; its gradient goes on to those that it is made of by autograd.
 """
 
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -11,12 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+# Those of two operands take a number on either side.
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
-    "add": torch.add,
-    "sub": torch.sub,
-    "mul": torch.mul,
-    "div": torch.div,
-    "neg": torch.neg,
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "div": operator.truediv,
+    "neg": operator.neg,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "relu": torch.relu,
@@ -25,8 +27,7 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "log": torch.log,
     "softplus": functional.softplus,
 }
-_LIMITS = frozenset({"max", "min"})
-CAN_DERIVE = frozenset({*_FUNCTIONS, *_LIMITS})
+CAN_DERIVE = frozenset({*_FUNCTIONS, "max", "min"})
 
 
 class Rows(NamedTuple):
@@ -77,18 +78,11 @@ def derive(plan: Iterable[tuple[str, Derived]], weights: Mapping[str, Tensor]) -
 
 
 def _apply(operation: str, values: list[Tensor | float]) -> Tensor:
-    if operation in _LIMITS:
-        return _limited(operation, *values)
-    if not isinstance(values[0], Tensor):
-        # PyTorch's functions take an array first.
-        number, array = values
-        values = [array.new_tensor(number), array]  # type: ignore[union-attr]
-    return _FUNCTIONS[operation](*values)
-
-
-def _limited(operation: str, x: Tensor | float, y: Tensor | float) -> Tensor:
+    if operation not in {"max", "min"}:
+        return _FUNCTIONS[operation](*values)
+    x, y = values
     if isinstance(x, Tensor) and isinstance(y, Tensor):
         return torch.maximum(x, y) if operation == "max" else torch.minimum(x, y)
-    array, number = (x, y) if isinstance(x, Tensor) else (y, x)
+    array, limit = (x, y) if isinstance(x, Tensor) else (y, x)
     # The gradient at a limit that is a number is that of a clamp.
-    return torch.clamp(array, min=number) if operation == "max" else torch.clamp(array, max=number)  # type: ignore[arg-type]
+    return torch.clamp(array, min=limit) if operation == "max" else torch.clamp(array, max=limit)  # type: ignore[arg-type]

@@ -177,6 +177,7 @@ def _derived(operation: str, operands: Sequence[Any]) -> _Weight:
     if len(sizes) > 1:
         raise TraceError(f"{operation!r} has weights of {' and '.join(map(str, sorted(sizes)))} elements.")
     first = weights[0]
+    # A program doesn't read them, but a second derivative, which goes by the cell's own step, does.
     first.uses.names += [x.called for x in weights if x.called not in first.uses.derived]
     parts = tuple(Rows(x.called, x.first, x.shape[0]) if isinstance(x, _Weight) else float(x) for x in operands)
     name = first.uses.derive(operation, parts)
