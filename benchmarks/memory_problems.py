@@ -108,11 +108,11 @@ PROBLEMS = {
         "Parity", parity, 2, 2, tuple(range(2, TRAINED + 1, 2)), 64, 32, 1500, 5, (0.01, 0.003), {}, 100
     ),
     "counting": Problem(
-        "a^n b^n", counting, 2, 2, (10, 20, 30, TRAINED), 0, 10, 4000, 14, (0.04,), {"forget_bias": 10.0}, 0
+        "a^n b^n", counting, 2, 2, (10, 20, 30, TRAINED), 0, 10, 2000, 7, (0.04,), {"forget_bias": 10.0}, 0
     ),
     "adding": Problem("Adding", adding, 2, 1, (25, 50, 100, 200), 32, 32, 2000, 10, (0.01, 0.003), {"chrono": 200}, 20),
     "copying": Problem(
-        "Copying", copying, KINDS + 2, KINDS, (3, *range(10, 101, 10)), 64, 64, 2000, 14, (0.005,), {}, 0
+        "Copying", copying, KINDS + 2, KINDS, (3, *range(10, 101, 10)), 64, 64, 800, 4, (0.005,), {}, 0
     ),
     "recall": Problem(
         "Recall", recall, 2 * KINDS, KINDS, (10, 30, 100, 300, 1000), 32, 32, 2000, 10, (0.01, 0.003), {"chrono": 1000}, 10, 1.0

@@ -1,8 +1,7 @@
 """Which cell remembers what: parity, counting, adding, copying and recall, every cell with the same settings.
 
-    python benchmarks/memory_tasks.py                                  # the cells of the page, three seeds, two processes
+    python benchmarks/memory_tasks.py                                  # every cell, three seeds, two processes
     python benchmarks/memory_tasks.py --cells lstm gru --seeds 1       # these alone; nothing is written
-    python benchmarks/memory_tasks.py --cells all --write              # every cell there is, at a longer time
     python benchmarks/memory_tasks.py --again lru --tasks parity       # these anew, into the results of the last run
     python benchmarks/memory_tasks.py --report                         # the page alone, from the results of the last run
 
@@ -25,11 +24,6 @@ from timing import DOCS, machine, read_results, write_results
 
 from elman.cells import CELLS, cell_kind
 
-# The cells of the page: each family once, less its near relatives. "all" takes the others too.
-CHOSEN = [
-    "elman", "irnn", "indrnn", "cornn", "lem", "lstm", "peephole_lstm", "slstm", "gru", "mgu", "janet", "nbrc",
-    "mingru", "minlstm", "qrnn", "sru", "hgrn", "lru", "rglru", "mlstm", "gated_deltanet", "mamba2",
-]  # fmt: skip
 QUICK = 0.02
 
 
@@ -53,12 +47,10 @@ def run_all(runs: list[Run], processes: int) -> list[dict[str, Any]]:
 
 
 def chosen_cells(wanted: list[str]) -> list[str]:
-    """The cells for these names, or for "all"; by default those of `CHOSEN` that there are."""
-    if wanted == ["all"]:
-        return [name for name in CELLS if name not in LEFT_OUT]
+    """The cells for these names; by default all but those that have no place here."""
     for name in wanted:
         cell_kind(name)
-    return wanted or [name for name in CHOSEN if name in CELLS]
+    return wanted or [name for name in CELLS if name not in LEFT_OUT]
 
 
 def key(record: dict[str, Any]) -> tuple[int, int, int]:
@@ -68,9 +60,7 @@ def key(record: dict[str, Any]) -> tuple[int, int, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--cells", nargs="+", metavar="NAME", default=[], help="cells, or all (default: those of the page)"
-    )
+    parser.add_argument("--cells", nargs="+", metavar="NAME", default=[], help="cells (default: all)")
     parser.add_argument("--again", nargs="+", metavar="NAME", default=[], help="cells to run anew; the others are kept")
     parser.add_argument("--tasks", nargs="+", choices=list(PROBLEMS), default=list(PROBLEMS))
     parser.add_argument("--seeds", type=int, default=3)

@@ -110,10 +110,7 @@ class LRUCell(Cell):
 
     def project(self, weights: Weights, x: Float[Tensor, "*steps D"]) -> Float[Tensor, "*steps _"]:
         """e^γ ⊙ (B x_t + b), and beside it D x_t."""
-        scale = torch.exp(weights["gamma"]).repeat(2)
-        direct = weights["weight_d"]
-        through = x * direct if direct.dim() == 1 else affine(x, direct)
-        return concat([super().project(weights, x) * scale, through])
+        return concat([super().project(weights, x) * _scale(weights), _direct(weights, x)])
 
     def step(
         self, weights: Weights, u_BG: Float[Tensor, "B _"], state: LRUState
@@ -134,26 +131,39 @@ class LRUCell(Cell):
         *,
         fresh: LRUState,
     ) -> tuple[Float[Tensor, "T B H"], LRUState]:
-        u_TBG = self.project(weights, x_TBD)
-        size = self.hidden_size
+        # The scale goes into the matrix: so no array of a whole sequence is made or kept for it.
+        scale = _scale(weights)
+        bias = weights["bias_ih"] * scale if self.bias else None
+        u_TBG = affine(x_TBD, weights["weight_ih"] * scale.unsqueeze(-1), bias)
         turning = dict(zip(("re", "im"), _eigenvalues(weights), strict=True))
-        u_TBF, through = u_TBG[..., : 2 * size], u_TBG[..., 2 * size :]
-        h_TBF, last = run(self._turning, turning, u_TBF, state, lengths_B, reset_TB, fresh=fresh)
-        return _shown(weights, h_TBF, through), last
+        state, fresh = (_TurningState(concat([s.re, -s.im])) for s in (state, fresh))
+        h_TBF, (last,) = run(self._turning, turning, u_TBG, state, lengths_B, reset_TB, fresh=fresh)
+        re, im = split(last, 2)
+        return _shown(weights, h_TBF, _direct(weights, x_TBD)), LRUState(re, -im)
+
+
+class _TurningState(NamedTuple):
+    """h (B, 2H): re beside -im, which C then takes."""
+
+    h: Tensor
 
 
 @dataclass(frozen=True)
 class _TurningCell(Cell):
-    """h_t = λ ⊙ h_{t-1} + u_t alone, for the parts of λ as weights; y is re beside -im, which C then takes."""
+    """h_t = λ ⊙ h_{t-1} + u_t alone, for the parts of λ as weights. One array is state and y: so it is written once."""
 
     name: ClassVar[str] = "turning"
     gates: ClassVar[tuple[str, ...]] = ("re", "im")
     reads_input: ClassVar[bool] = True
-    state_type: ClassVar = LRUState
+    state_type: ClassVar = _TurningState
 
     @property
     def output_size(self) -> int:
         return 2 * self.hidden_size
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        return (2 * self.hidden_size,)
 
     def weight_shapes(self, input_size: int) -> dict[str, tuple[int, ...]]:  # noqa: ARG002
         return {"re": (self.hidden_size,), "im": (self.hidden_size,)}
@@ -163,10 +173,23 @@ class _TurningCell(Cell):
         return x
 
     def step(
-        self, weights: Weights, u_BG: Float[Tensor, "B G"], state: LRUState
-    ) -> tuple[Float[Tensor, "B _"], LRUState]:
-        after = _turned(weights["re"], weights["im"], state, *split(u_BG, 2))
-        return concat([after.re, -after.im]), after
+        self, weights: Weights, u_BG: Float[Tensor, "B G"], state: _TurningState
+    ) -> tuple[Float[Tensor, "B _"], _TurningState]:
+        re, im = split(state.h, 2)
+        after = _turned(weights["re"], weights["im"], LRUState(re, -im), *split(u_BG, 2))
+        h_BF = concat([after.re, -after.im])
+        return h_BF, _TurningState(h_BF)
+
+
+def _scale(weights: Weights) -> Float[Tensor, "_"]:
+    """e^γ, for both parts."""
+    return torch.exp(weights["gamma"]).repeat(2)
+
+
+def _direct(weights: Weights, x: Float[Tensor, "*steps D"]) -> Float[Tensor, "*steps H"]:
+    """D x."""
+    direct = weights["weight_d"]
+    return x * direct if direct.dim() == 1 else affine(x, direct)
 
 
 def _eigenvalues(weights: Weights) -> tuple[Float[Tensor, "H"], Float[Tensor, "H"]]:
