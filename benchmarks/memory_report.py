@@ -157,9 +157,10 @@ def settings(tasks: Sequence[str]) -> str:
 def measured(results: dict[str, Any]) -> str:
     on = ", ".join(f"{name} {value}" for name, value in results["machine"].items() if name != "threads")
     seeds = len({run["seed"] for run in results["runs"]})
+    spent = sum(run["seconds"] for run in results["runs"]) / results["processes"]
     return (
         f"Measured on: {on}. {len(results['runs'])} runs, {seeds} seed{'s' * (seeds != 1)}, {results['processes']} "
-        f"processes of one thread, {results['seconds'] / 60:.0f} minutes together."
+        f"processes of one thread, {results['seconds'] / 60:.0f} minutes together, {spent / 60:.0f} of each processor."
     )
 
 

@@ -136,8 +136,8 @@ class LRUCell(Cell):
         bias = weights["bias_ih"] * scale if self.bias else None
         u_TBG = affine(x_TBD, weights["weight_ih"] * scale.unsqueeze(-1), bias)
         turning = dict(zip(("re", "im"), _eigenvalues(weights), strict=True))
-        state, fresh = (_TurningState(concat([s.re, -s.im])) for s in (state, fresh))
-        h_TBF, (last,) = run(self._turning, turning, u_TBG, state, lengths_B, reset_TB, fresh=fresh)
+        before, anew = (_TurningState(concat([s.re, -s.im])) for s in (state, fresh))
+        h_TBF, (last,) = run(self._turning, turning, u_TBG, before, lengths_B, reset_TB, fresh=anew)
         re, im = split(last, 2)
         return _shown(weights, h_TBF, _direct(weights, x_TBD)), LRUState(re, -im)
 

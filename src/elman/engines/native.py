@@ -79,6 +79,16 @@ def _how_to_get() -> str:
     )
 
 
+def reuses_memory(arrays: Sequence[Tensor]) -> bool:
+    """Whether what is made of these may stand in memory of the core's (`elman.engines.memory`): nothing transforms the call."""
+    return (
+        _native is not None
+        and all(array.device.type == "cpu" for array in arrays)
+        and _plain(arrays)
+        and not _beyond_the_core(arrays)
+    )
+
+
 def instruction_set() -> str | None:
     """The instruction set in use, or None if the core isn't installed."""
     return None if _native is None else _native.isa()

@@ -9,12 +9,12 @@ hundreds of megabytes, fresh for each operation, takes longer to come by than to
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch.utils.checkpoint import checkpoint
 
 from elman.axes import Bool, Int, Tensor
 from elman.cells import Cell, Masks, State, Weights, map_state
 from elman.engines.direction import in_reverse
+from elman.engines.parts import cut, join
 
 # A fifth of the sequence, but neither so short that each call's own cost counts nor so long that memory does.
 _PARTS, _SHORTEST, _LONGEST = 5, 16, 256
@@ -60,8 +60,8 @@ def scan_in_pieces(
     steps = x_TBD.shape[0]
     kind = type(state)
     outputs, sequences = [], []
-    # split, not slices: its backward is one concatenation, where each slice would fill an array of T steps.
-    for index, x_tBD in enumerate(x_TBD.split(size)):
+    # Cut at once, not slice by slice, whose gradients would each fill an array of T steps.
+    for index, x_tBD in enumerate(cut(x_TBD, size)):
         start = index * size
         lengths = None if lengths_B is None else (lengths_B - start).clamp(0, min(size, steps - start))
         reset = None if reset_TB is None else reset_TB[start : start + size]
@@ -76,6 +76,6 @@ def scan_in_pieces(
             y_tBH, state, *states = scan(*arguments, **options)
         outputs.append(y_tBH)
         sequences += states
-    y_TBH = torch.cat(outputs)
+    y_TBH = join(outputs)
     state = kind(*state)
-    return (y_TBH, state, map_state(lambda *parts: torch.cat(parts), *sequences)) if sequences else (y_TBH, state)
+    return (y_TBH, state, map_state(lambda *parts: join(parts), *sequences)) if sequences else (y_TBH, state)

@@ -1,0 +1,54 @@
+"""What `split` and `cat` give, and their derivatives of every kind, from memory that is used again."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.autograd import gradcheck, gradgradcheck
+
+from elman.engines import native
+from elman.engines.parts import cut, join
+
+
+def _first_and_last(x: Tensor) -> Tensor:
+    first, *_, last = cut(x, 3)
+    return first[:1] * last.sin()
+
+
+def _turned_round(x: Tensor) -> Tensor:
+    return join([piece.flip(0).exp() for piece in x.split(3)])
+
+
+# PyTorch's own, as it makes its rules for forward mode.
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("function", [_first_and_last, _turned_round])
+def test_derivatives(function: Callable[[Tensor], Tensor]) -> None:
+    """First ones, second ones, forward mode and those of a batch, which PyTorch takes by itself."""
+    torch.manual_seed(0)
+    x = torch.randn(7, 2, 2, dtype=torch.float64, requires_grad=True)
+    assert gradcheck(function, (x,), check_forward_ad=True, check_batched_grad=False)
+    assert gradgradcheck(function, (x,))
+    xs = torch.randn(3, 7, 2, 2, dtype=torch.float64)
+    torch.testing.assert_close(torch.func.vmap(function)(xs), torch.stack([function(x) for x in xs]))
+
+
+def test_cut_and_join_undo_each_other() -> None:
+    x = torch.randn(9, 2, 3, requires_grad=True)
+    y = join(cut(x, 4))
+    assert torch.equal(y, x)
+    cotangent = torch.randn_like(y)
+    y.backward(cotangent)
+    assert x.grad is not None
+    assert torch.equal(x.grad, cotangent)
+
+
+@pytest.mark.skipif(native.instruction_set() is None, reason="the core isn't installed")
+def test_a_large_whole_is_in_memory_that_is_used_again() -> None:
+    """The next whole stands where the last one stood."""
+    pieces = [torch.full((64, 16, 512), float(n)) for n in range(2)]
+    whole = join(pieces)
+    assert torch.equal(whole, torch.cat(pieces))
+    place = whole.data_ptr()
+    del whole
+    assert join(pieces).data_ptr() == place
