@@ -5,6 +5,8 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <list>
 #include <mutex>
@@ -13,6 +15,9 @@
 
 #if defined(__linux__)
 #include <sys/mman.h>
+#endif
+#if !defined(_WIN32)
+#include <unistd.h>
 #endif
 
 #include "include/elman.h"
@@ -26,7 +31,8 @@ using Array = std::tuple<Address, int64_t, Address, Address, Address, Address>;
 using Weight = std::tuple<Address, int64_t, int64_t, Address>;
 
 // Large blocks of memory, used again: the system hands out fresh pages one by one, which for the arrays of a long sequence
-// costs as much as a tenth of the computation. What is given back is kept, up to a limit, for whoever asks next.
+// costs as much as a tenth of the computation. What is given back is kept for whoever asks next: half a gigabyte, or as much as
+// was once in use at the same time, up to an eighth of the machine's memory.
 class Blocks {
 public:
     // At least that many bytes; `*size` is what it really is.
@@ -43,6 +49,7 @@ public:
                 *size = best->size;
                 idle_bytes_ -= *size;
                 idle_.erase(best);
+                use(*size);
                 return memory;
             }
         }
@@ -51,24 +58,50 @@ public:
 #if defined(__linux__)
         madvise(memory, *size, MADV_HUGEPAGE);
 #endif
+        use(*size);
+        // What is idle and fits nobody makes room for what is new.
+        if (lock) trim();
         return memory;
     }
 
     void give_back(void* memory, int64_t size) {
+        used_ -= size;
         std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
-        if (!lock || size > MOST_IDLE) return std::free(memory);
+        if (!lock) return std::free(memory);
         idle_.push_back({memory, size});
         idle_bytes_ += size;
-        // Those that nobody has asked for longest go first.
-        while (idle_bytes_ > MOST_IDLE) {
+        trim();
+    }
+
+private:
+    static constexpr int64_t ROUND = 2 << 20, ALWAYS_IDLE = 512 << 20;
+
+    void use(int64_t size) {
+        const int64_t used = used_ += size;
+        int64_t most = most_used_;
+        while (used > most && !most_used_.compare_exchange_weak(most, used)) {
+        }
+    }
+
+    // Those that nobody has asked for longest go first.
+    void trim() {
+        const int64_t spare = std::min<int64_t>(most_used_ - used_, machine_bytes() / 8), limit = std::max(spare, ALWAYS_IDLE);
+        while (idle_bytes_ > limit) {
             idle_bytes_ -= idle_.front().size;
             std::free(idle_.front().memory);
             idle_.pop_front();
         }
     }
 
-private:
-    static constexpr int64_t ROUND = 2 << 20, MOST_IDLE = 512 << 20;
+    static int64_t machine_bytes() {
+#if defined(_SC_PHYS_PAGES)
+        static const int64_t bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+        return bytes;
+#else
+        return 0;
+#endif
+    }
+
     struct Block {
         void* memory;
         int64_t size;
@@ -76,6 +109,7 @@ private:
     std::mutex mutex_;
     std::list<Block> idle_;  // in the order in which they came back
     int64_t idle_bytes_ = 0;
+    std::atomic<int64_t> used_{0}, most_used_{0};
 };
 
 // Never destroyed: tensors may outlive everything.
