@@ -40,10 +40,10 @@ public:
         *size = (bytes + ROUND - 1) / ROUND * ROUND;
         std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
         if (lock) {
-            // The smallest that is large enough, unless it is much too large.
+            // The smallest that is large enough, unless it is much too large; of several, what came back last is still near.
             auto best = idle_.end();
             for (auto block = idle_.begin(); block != idle_.end(); ++block)
-                if (block->size >= *size && block->size <= *size + *size / 4 && (best == idle_.end() || block->size < best->size)) best = block;
+                if (block->size >= *size && block->size <= *size + *size / 4 && (best == idle_.end() || block->size <= best->size)) best = block;
             if (best != idle_.end()) {
                 void* memory = best->memory;
                 *size = best->size;

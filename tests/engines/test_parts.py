@@ -45,8 +45,10 @@ def test_cut_and_join_undo_each_other() -> None:
 
 @pytest.mark.skipif(native.instruction_set() is None, reason="the core isn't installed")
 def test_a_large_whole_is_in_memory_that_is_used_again() -> None:
-    """The next whole stands where the last one stood."""
+    """The next whole stands where the last one stood, even if there are others of its size."""
     pieces = [torch.full((64, 16, 512), float(n)) for n in range(2)]
+    others = [join(pieces) for _ in range(2)]
+    del others
     whole = join(pieces)
     assert torch.equal(whole, torch.cat(pieces))
     place = whole.data_ptr()
