@@ -147,7 +147,7 @@ def factor(exponent: Tensor) -> Tensor:
 
     Nothing is seen of such a factor beside one of 1, and products with it would be denormal, which processors are slow at.
     """
-    return _exp_in_place(exponent.clone(), exponent.detach() < _least(exponent))
+    return _exp_in_place(exponent.clone())
 
 
 def factors(later: Float[Tensor, "*batch S"], earlier: Float[Tensor, "*batch S"]) -> Float[Tensor, "*batch S S"]:
@@ -157,18 +157,13 @@ def factors(later: Float[Tensor, "*batch S"], earlier: Float[Tensor, "*batch S"]
     """
     size = later.shape[-1]
     unseen = torch.ones(size, size, dtype=torch.bool, device=later.device).triu(1)
-    # A sum, not a difference, whose derivative would take a negative of the whole.
-    exponent = later.unsqueeze(-1) + (-earlier).unsqueeze(-2)
-    return _exp_in_place(exponent, (exponent.detach() < _least(exponent)).logical_or_(unseen))
+    return _exp_in_place((later.unsqueeze(-1) - earlier.unsqueeze(-2)).masked_fill_(unseen, -torch.inf))
 
 
-def _least(exponent: Tensor) -> float:
-    return min(math.log(torch.finfo(exponent.dtype).tiny) / 2, _ALWAYS_SEEN)
-
-
-def _exp_in_place(exponent: Tensor, unseen: Tensor) -> Tensor:
+def _exp_in_place(exponent: Tensor) -> Tensor:
     """New memory for each of these steps would take longer than the steps themselves."""
-    return exponent.masked_fill_(unseen, -torch.inf).exp_()
+    least = min(math.log(torch.finfo(exponent.dtype).tiny) / 2, _ALWAYS_SEEN)
+    return exponent.masked_fill_(exponent.detach() < least, -torch.inf).exp_()
 
 
 def linear(state: Arrays, kept: Tensor, *added: Tensor) -> tuple[Arrays, Arrays]:

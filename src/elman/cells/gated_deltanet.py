@@ -89,9 +89,9 @@ class GatedDeltaNetCell(KeyedCell):
     def gate_values(self, weights: Weights, x: Float[Tensor, "*steps D"]) -> tuple[Tensor, ...]:
         """q, k, v, log α, β and, with an output gate, SiLU(z)."""
         q, k, v, a, b, *z = super().gate_values(weights, x)
+        q = self._unit(silu(q)) * self.keys**-0.5
         log_a = -exp(weights["a_log"]) * softplus(a)
-        q, k = self._of_length(self.keys**-0.5, silu(q)), self._of_length(1, silu(k))
-        return q, k, silu(v), log_a, sigmoid(b), *map(silu, z)
+        return q, self._unit(silu(k)), silu(v), log_a, sigmoid(b), *map(silu, z)
 
     def step(
         self,
@@ -140,10 +140,10 @@ class GatedDeltaNetCell(KeyedCell):
         """S (B, A, K, P)."""
         return state.S.unflatten(-1, (self.heads, self.keys, -1))
 
-    def _of_length(self, length: float, x: Tensor) -> Tensor:
-        """Each head's part, of this length."""
+    def _unit(self, x: Tensor) -> Tensor:
+        """Each head's part, of length one."""
         parts = x.unflatten(-1, (self.heads, -1))
-        return (parts * (length * (parts.square().sum(-1, keepdim=True) + _EPSILON).rsqrt())).flatten(-2)
+        return (parts * (parts.square().sum(-1, keepdim=True) + _EPSILON).rsqrt()).flatten(-2)
 
 
 def _next(state: Arrays, values: Tensor, of_state: Tensor, to_end: Tensor, decay: Tensor) -> tuple[Arrays, Arrays]:

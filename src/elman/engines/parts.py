@@ -1,7 +1,7 @@
 """A sequence in pieces, and pieces in a row: `split` and `cat`, in memory that the core uses again and again.
 
-The whole, an output or the gradient of an input, may be hundreds of megabytes. Where several threads fill such an array for
-the first time, the system takes ten times as long to find its pages as they take to fill them.
+The whole, an output or the gradient of an input, may be hundreds of megabytes: fresh memory takes several times as long to come
+by as to fill.
 """
 
 from collections.abc import Sequence
