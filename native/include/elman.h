@@ -129,6 +129,48 @@ ELMAN_API int64_t elman_product_workspace(const elman_product* product);
 /* c = a b + bias. The order of each sum is fixed: results do not depend on `threads`. */
 ELMAN_API void elman_multiply(const elman_product* product);
 
+/* ---- the gated delta rule -------------------------------------------------------------------------------------------
+
+   A matrix S (K keys, P values) for each sequence and each of A heads. Of each step u holds, in this order, q, k (A K each), v (A P), a, b
+   (A each) and, if `gated`, z (A P). In each head
+
+     q, k = K^-1/2 unit(silu(q)), unit(silu(k))      v = silu(v)      alpha = exp(decay softplus(a))      beta = sigmoid(b)
+     S = alpha S + k (beta (v - alpha S^T k))^T      y = S^T q silu(z), or S^T q
+
+   for unit(x) = x / sqrt(|x|^2 + 10^-6). It goes through a sequence in chunks of at most `chunk` steps, by products of matrices, and none crosses a
+   reset. The order of each sum is fixed: results do not depend on `threads`.
+*/
+
+typedef struct {
+    int32_t real_bytes, threads, gated;
+    int64_t steps, batch, heads, keys, values, chunk;
+    const void* u;          /* (steps, batch, A (2 K + P + 2) or A (2 K + 2 P + 2)) */
+    const void* decay;      /* (A), not above zero */
+    const int64_t* lengths; /* (batch): how many steps are valid, 0 to steps; or NULL: all are */
+    const uint8_t* reset;   /* (steps, batch): a flag where S is `fresh` before the step, or NULL */
+    const void* initial;    /* (batch, A, K, P) */
+    const void* fresh;      /* (A, K, P), or NULL: zero */
+    void* borders;          /* (batch, A, (steps - 1) / chunk, K, P): S before chunks, of which some are left as they are. Forwards written, or
+                               NULL; backwards read */
+    void* y;                /* (steps, batch, A P), 0 beyond a length */
+    void* last;             /* (batch, A, K, P) */
+    /* Backwards alone. */
+    const void* dy;         /* like y */
+    const void* dlast;      /* like last, or NULL: zero */
+    void* du;               /* like u, 0 beyond a length */
+    void* ddecay;           /* (A) */
+    void* dinitial;         /* (batch, A, K, P) */
+    void* dfresh;           /* (A, K, P), or NULL */
+    void* workspace;        /* 64-byte aligned, elman_delta_workspace() bytes; need not be cleared */
+} elman_delta;
+
+/* Reads no pointer but dfresh, and that only for whether it is NULL. */
+ELMAN_API int64_t elman_delta_workspace(const elman_delta* delta, int32_t backwards);
+/* Writes borders, y and last. */
+ELMAN_API void elman_delta_forward(const elman_delta* delta);
+/* Reads neither y nor last; writes du, ddecay, dinitial and dfresh. */
+ELMAN_API void elman_delta_backward(const elman_delta* delta);
+
 /* ---- rows put in another order --------------------------------------------------------------------------------------- */
 
 /* Row i of `to` (contiguous, row_bytes each) becomes row index[i] of `from` (rows from_bytes apart), or, if index[i] is negative, row

@@ -1,6 +1,7 @@
 // Compiled once per instruction set, with ELMAN_KERNELS (the name), ELMAN_BYTES (of a vector) and ELMAN_REGISTERS.
 #include "kernels.h"
 
+#include "delta.h"
 #include "product.h"
 #include "sequence.h"
 
@@ -20,12 +21,12 @@ int64_t product_workspace(const elman_product* p) {
 
 const elman::Kernels elman::ELMAN_JOIN(kernels_, ELMAN_KERNELS) = {
     ELMAN_TEXT(ELMAN_KERNELS),
-    {run_steps<Full<float>>, run_workspace<Full<float>>, multiply<Full<float>>},
-    {run_steps<Full<double>>, run_workspace<Full<double>>, multiply<Full<double>>},
+    {run_steps<Full<float>>, run_workspace<Full<float>>, multiply<Full<float>>, run_delta<float>, delta_workspace<float>},
+    {run_steps<Full<double>>, run_workspace<Full<double>>, multiply<Full<double>>, run_delta<double>, delta_workspace<double>},
 #if defined(ELMAN_HAS_BF16)
-    {run_steps<Pairs>, run_workspace<Pairs>, multiply<Pairs>},
+    {run_steps<Pairs>, run_workspace<Pairs>, multiply<Pairs>, run_delta<float>, delta_workspace<float>},
 #else
-    {nullptr, nullptr, nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
 #endif
     product_workspace,
 };

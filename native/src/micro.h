@@ -8,7 +8,8 @@
 
 namespace {
 
-// A panel holds the block's weights as [inner][BLOCK]; in bf16 as pairs, [inner / 2][BLOCK][2], the last odd one beside a zero.
+// A packed panel holds the block's weights as [inner][BLOCK]; in bf16 as pairs, [inner / 2][BLOCK][2], the last odd one beside a zero.
+// A block of columns of a matrix is a panel as it stands, if its rows are as long in memory as columns of whole blocks.
 template <class Real>
 struct Full {
     typedef Real Element;
@@ -35,7 +36,7 @@ enum Start { ZERO, BIAS, TARGET };  // what the sums begin with
 
 template <class Kind, int M>
 void multiply_rows(const typename Kind::Left* a, int64_t a_row, int64_t a_column, const typename Kind::Element* panel,
-                   int64_t inner, Start start, const typename Kind::Element* bias, const typename Kind::Element* addend,
+                   int64_t panel_row, int64_t inner, Start start, const typename Kind::Element* bias, const typename Kind::Element* addend,
                    int64_t addend_row, typename Kind::Element* c, int64_t c_row) {
     typedef typename Kind::V V;
     typedef typename Kind::Element Real;
@@ -48,7 +49,7 @@ void multiply_rows(const typename Kind::Left* a, int64_t a_row, int64_t a_column
         for (int n = 0; n < 2; n++) sum[m][n] += load<Real>(addend + m * addend_row + n * L);
     for (int64_t k = 0; k < inner; k++) {
         V b[2] = {load<Real>(panel), load<Real>(panel + L)};
-        panel += 2 * L;
+        panel += panel_row;
 #pragma GCC unroll 8
         for (int m = 0; m < M; m++) {
             typename Kind::Left x = a[m * a_row];
@@ -61,14 +62,15 @@ void multiply_rows(const typename Kind::Left* a, int64_t a_row, int64_t a_column
         for (int n = 0; n < 2; n++) store<Real>(c + m * c_row + n * L, sum[m][n]);
 }
 
-// c (rows, BLOCK) = a (rows, inner) panel + bias + addend (rows, BLOCK; may be null), for any number of rows. `inner` counts pairs where the kind has pairs.
+// c (rows, BLOCK) = a (rows, inner) panel + bias + addend (rows, BLOCK; may be null), for any number of rows. `inner` counts pairs where the
+// kind has pairs; from one line of the panel to the next are `panel_row` elements.
 template <class Kind>
 void multiply_panel(int rows, const typename Kind::Left* a, int64_t a_row, int64_t a_column, const typename Kind::Element* panel,
                     int64_t inner, Start start, const typename Kind::Element* bias, const typename Kind::Element* addend,
-                    int64_t addend_row, typename Kind::Element* c, int64_t c_row) {
+                    int64_t addend_row, typename Kind::Element* c, int64_t c_row, int64_t panel_row = BLOCK<typename Kind::Element>) {
     for (; rows > 0; rows -= MICRO, a += MICRO * a_row, c += MICRO * c_row, addend += addend ? MICRO * addend_row : 0) {
 #define ELMAN_ROWS_CASE(M) \
-    case M: multiply_rows<Kind, M>(a, a_row, a_column, panel, inner, start, bias, addend, addend_row, c, c_row); break;
+    case M: multiply_rows<Kind, M>(a, a_row, a_column, panel, panel_row, inner, start, bias, addend, addend_row, c, c_row); break;
         switch (rows < MICRO ? rows : MICRO) {
             ELMAN_ROWS_CASE(1)
             ELMAN_ROWS_CASE(2)

@@ -46,3 +46,16 @@ def isa() -> str: ...
 def isas() -> str: ...
 def use_isa(name: str) -> None: ...
 def has_precision(precision: int) -> bool: ...
+def delta(
+    backwards: bool,
+    real_bytes: int,
+    threads: int,
+    gated: bool,
+    steps: int,
+    batch: int,
+    heads: int,
+    keys: int,
+    values: int,
+    chunk: int,
+    pointers: Sequence[int],
+) -> None: ...

@@ -37,7 +37,7 @@ from elman.axes import Bool, Float, Int, Tensor
 from elman.cells.cell import Weights
 from elman.cells.chunks import Arrays, Chunks, by_head, factor, factors, side_by_side
 from elman.cells.matrix import KeyedCell, initialise_decay
-from elman.cells.operations import exp, sigmoid, softplus
+from elman.cells.operations import affine, exp, sigmoid, softplus
 from elman.cells.triangular import unit_lower_inverse
 
 _EPSILON = 1e-6
@@ -88,10 +88,20 @@ class GatedDeltaNetCell(KeyedCell):
 
     def gate_values(self, weights: Weights, x: Float[Tensor, "*steps D"]) -> tuple[Tensor, ...]:
         """q, k, v, log α, β and, with an output gate, SiLU(z)."""
-        q, k, v, a, b, *z = super().gate_values(weights, x)
+        return self._gates(self.inputs_of_gates(weights, x), self.decay(weights))
+
+    def inputs_of_gates(self, weights: Weights, x: Float[Tensor, "*steps D"]) -> Float[Tensor, "*steps G"]:
+        """W x + b."""
+        return affine(x, weights["weight_ih"], weights.get("bias_ih"))
+
+    def decay(self, weights: Weights) -> Float[Tensor, "A"]:
+        """-e^A."""
+        return -exp(weights["a_log"])
+
+    def _gates(self, u: Float[Tensor, "*steps G"], decay_A: Float[Tensor, "A"]) -> tuple[Tensor, ...]:
+        q, k, v, a, b, *z = u.split(self.gate_sizes, dim=-1)
         q = self._unit(silu(q)) * self.keys**-0.5
-        log_a = -exp(weights["a_log"]) * softplus(a)
-        return q, self._unit(silu(k)), silu(v), log_a, sigmoid(b), *map(silu, z)
+        return q, self._unit(silu(k)), silu(v), decay_A * softplus(a), sigmoid(b), *map(silu, z)
 
     def step(
         self,
@@ -119,7 +129,19 @@ class GatedDeltaNetCell(KeyedCell):
         fresh: GatedDeltaNetState,
     ) -> tuple[Float[Tensor, "T B H"], GatedDeltaNetState]:
         chunks = Chunks.of(x_TBD, self.chunk_size, lengths_B, reset_TB)
-        q, k, v, log_a, b, *z = self.gate_values(weights, chunks.cut(x_TBD))
+        u_NBSG = self.inputs_of_gates(weights, chunks.cut(x_TBD))
+        return self.by_chunks(chunks, u_NBSG, self.decay(weights), state, fresh)
+
+    def by_chunks(
+        self,
+        chunks: Chunks,
+        u_NBSG: Float[Tensor, "N B S G"],
+        decay_A: Float[Tensor, "A"],
+        state: GatedDeltaNetState,
+        fresh: GatedDeltaNetState,
+    ) -> tuple[Float[Tensor, "T B H"], GatedDeltaNetState]:
+        """The scan, from W x + b and -e^A on."""
+        q, k, v, log_a, b, *z = self._gates(u_NBSG, decay_A)
         q, k, v = (by_head(part, self.heads) for part in (q, k, v))  # (N, B, A, S, K or P)
         b = chunks.held(b.transpose(2, 3), 0)  # (N, B, A, S)
         g = chunks.held(log_a.transpose(2, 3), 0).cumsum(-1)

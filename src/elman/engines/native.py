@@ -84,8 +84,8 @@ def reuses_memory(arrays: Sequence[Tensor]) -> bool:
     return (
         _native is not None
         and all(array.device.type == "cpu" for array in arrays)
-        and _plain(arrays)
-        and not _beyond_the_core(arrays)
+        and plain(arrays)
+        and not beyond_the_core(arrays)
     )
 
 
@@ -124,7 +124,7 @@ def scan(
     """Run `cell` by the core: see `elman.engines.scan` for the meaning of each argument."""
     text, names, projected, y_states, mask_names = _facts(cell, all_states, bool(masks))
     leaves = [*weights.values(), x_TBD, *state, *(fresh or ())]
-    if not torch.compiler.is_compiling() and _beyond_the_core(leaves):
+    if not torch.compiler.is_compiling() and beyond_the_core(leaves):
         return reference.scan(
             cell,
             weights,
@@ -155,11 +155,11 @@ def scan(
         keep,
     )
     # Where nothing transforms the call: the operator's own dispatch would take longer than a short sequence.
-    plain = _plain(leaves)
-    if plain and keep and torch.is_grad_enabled():
+    at_once = plain(leaves)
+    if at_once and keep and torch.is_grad_enabled():
         x, own_weights, *others, _ = arguments
         y_TBH, last, states, _, _ = _Scan.apply(x, *others, *own_weights)
-    elif plain:
+    elif at_once:
         y_TBH, last, states, _, _ = operators.scan(*arguments)
     else:
         y_TBH, last, states, _, _ = torch.ops.elman.scan(*arguments)
@@ -231,14 +231,14 @@ def _fresh(cell: Cell, like: Tensor, fresh: State | None) -> Tensor:
     return torch.cat([s.squeeze(0).to(like.dtype) for s in fresh or cell.initial_state(1, like)])
 
 
-def _beyond_the_core(leaves: Sequence[Tensor]) -> bool:
+def beyond_the_core(leaves: Sequence[Tensor]) -> bool:
     """Whether a derivative or a transform is under way that the core doesn't know."""
     if torch._C._functorch.maybe_current_level() is not None:
         return True
     return forward_ad._current_level >= 0 and any(forward_ad.unpack_dual(leaf).tangent is not None for leaf in leaves)
 
 
-def _plain(leaves: Sequence[Tensor]) -> bool:
+def plain(leaves: Sequence[Tensor]) -> bool:
     return (
         not torch.compiler.is_compiling()
         and torch._C._len_torch_dispatch_stack() == 0
