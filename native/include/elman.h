@@ -150,8 +150,8 @@ typedef struct {
     const uint8_t* reset;   /* (steps, batch): a flag where S is `fresh` before the step, or NULL */
     const void* initial;    /* (batch, A, K, P) */
     const void* fresh;      /* (A, K, P), or NULL: zero */
-    void* borders;          /* (batch, A, (steps - 1) / chunk, K, P): S before chunks, of which some are left as they are. Forwards written, or
-                               NULL; backwards read */
+    void* borders;          /* (batch, A, (steps - 1) / chunk, K, P): S before chunks, or 0 where there is none. Forwards written, or NULL;
+                               backwards read */
     void* y;                /* (steps, batch, A P), 0 beyond a length */
     void* last;             /* (batch, A, K, P) */
     /* Backwards alone. */

@@ -160,6 +160,9 @@ private:
         // ---- forwards ----------------------------------------------------------------------------------------------------
 
         void forwards(int64_t length) {
+            t0 = p.chunk;
+            // A chunk that a reset or a length cuts off has no border of its own.
+            if (p.borders && (p.reset || p.lengths)) memset(border(), 0, (p.steps ? (p.steps - 1) / p.chunk : 0) * K * P * sizeof(Real));
             t0 = 0;
             read(S, (const Real*)p.initial + matrix_at());
             while (t0 < length) {
@@ -182,29 +185,29 @@ private:
             write((Real*)p.last + matrix_at(), S);
         }
 
+        // f of each vector of a row of u, the last one filled up with zeros.
+        template <class Function>
+        static void each_vector(const Real* from, int64_t count, Function f) {
+            int64_t i = 0;
+            for (; i + L <= count; i += L) f(i, load<Real>(from + i));
+            if (i == count) return;
+            Real rest[L] = {};
+            memcpy(rest, from + i, (count - i) * sizeof(Real));
+            f(i, load<Real>(rest));
+        }
+
         // y = y silu(z).
         void gate(Real* y, const Real* z_from) const {
-            int64_t i = 0;
-            for (; i + L <= P; i += L) {
-                const V x = load<Real>(z_from + i);
-                store<Real>(y + i, load<Real>(y + i) * (x * logistic<Real>(x)));
-            }
-            if (i == P) return;
-            Real rest[L] = {};
-            memcpy(rest, z_from + i, (P - i) * sizeof(Real));
-            const V x = load<Real>(rest);
-            store<Real>(y + i, load<Real>(y + i) * (x * logistic<Real>(x)));
+            each_vector(z_from, P, [=](int64_t i, V x) { store<Real>(y + i, load<Real>(y + i) * (x * logistic<Real>(x))); });
         }
 
         // A row through silu, and, if asked for, silu's derivative there.
-        static void silu(Real* to, Real* slope, const Real* from, int64_t count, int64_t columns) {
-            memcpy(to, from, count * sizeof(Real));
-            memset(to + count, 0, (columns - count) * sizeof(Real));
-            for (int64_t i = 0; i < columns; i += L) {
-                const V x = load<Real>(to + i), sigmoid = logistic<Real>(x), y = x * sigmoid;
+        static void silu(Real* to, Real* slope, const Real* from, int64_t count) {
+            each_vector(from, count, [=](int64_t i, V x) {
+                const V sigmoid = logistic<Real>(x), y = x * sigmoid;
                 store<Real>(to + i, y);
                 if (slope) store<Real>(slope + i, sigmoid + y * (Real(1) - sigmoid));
-            }
+            });
         }
 
         // The row is divided by its length, which it gives the inverse of.
@@ -222,9 +225,9 @@ private:
             const bool back = s.backwards_;
             for (int64_t i = 0; i < n; i++) {
                 const Real* from = u(i);
-                silu(q[i], back ? q_slope[i] : nullptr, from + q_at, K, Kp);
-                silu(k[i], back ? k_slope[i] : nullptr, from + k_at, K, Kp);
-                silu(v[i], back ? v_slope[i] : nullptr, from + v_at, P, Pp);
+                silu(q[i], back ? q_slope[i] : nullptr, from + q_at, K);
+                silu(k[i], back ? k_slope[i] : nullptr, from + k_at, K);
+                silu(v[i], back ? v_slope[i] : nullptr, from + v_at, P);
                 const Real lengths[] = {unit(q[i], q_scale()), unit(k[i], 1)};
                 if (back) q_length[i] = lengths[0], k_length[i] = lengths[1];
                 a[i] = from[a_at], beta[i] = from[b_at];
@@ -377,7 +380,7 @@ private:
             for (int64_t i = 0; i < n; i++) {
                 memcpy(dY[i], (const Real*)p.dy + y_at(i), P * sizeof(Real));
                 if (p.gated) {
-                    silu(z[i], z_slope[i], u(i) + z_at, P, Pp);
+                    silu(z[i], z_slope[i], u(i) + z_at, P);
                     row_of(Y[i], Y[i], dY[i], Pp, [](V x, V y) -> V { return x * y; });
                     row_of(Y[i], Y[i], z_slope[i], Pp, [](V x, V y) -> V { return x * y; });
                     memcpy(du(i) + z_at, Y[i], P * sizeof(Real));

@@ -183,6 +183,21 @@ def test_extreme_gates_give_finite_values_and_gradients(cell: Cell, dtype: torch
         assert all(value.isfinite().all() for value in (y, *last, *gradients))
 
 
+@every_cell
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_weights_of_16_bits_give_what_float32_gives_rounded(cell: Cell, dtype: torch.dtype) -> None:
+    rounded = random_case(cell, 70, 2, 3, 5, "cpu").to(dtype)
+    flags = _resets(70, 2, 30)
+    y, last = scan(rounded.cell, rounded.weights, rounded.x_TBD, rounded.state, reset_TB=flags)
+    exact = rounded.to(torch.float32)
+    y_exact, last_exact = scan(exact.cell, exact.weights, exact.x_TBD, exact.state, reset_TB=flags)
+    gradients = torch.autograd.grad(y.sum(), list(rounded.weights.values()))
+    gradients_exact = torch.autograd.grad(y_exact.sum(), list(exact.weights.values()))
+
+    for given, right in zip((y, *last, *gradients), (y_exact, *last_exact, *gradients_exact), strict=True):
+        assert torch.equal(given, right.to(dtype))
+
+
 def test_gates_that_forget_all_leave_what_was_written_last() -> None:
     """ln f = -200 and ĩ = -200, so that e^{-m} is beyond float32: the outputs are all but zero, and have gradients."""
     case = random_case(MLSTMCell(4, heads=2, forget_gate="exp"), 9, 2, 3, 6, "cpu").to(torch.float32)
@@ -238,6 +253,8 @@ def test_cutting_and_joining_a_sequence_gives_it_back() -> None:
             assert chunks.valid_NBS.sum((0, 2)).tolist() == [29, 4, 0]
 
 
+# PyTorch itself makes its rules of forward mode by torch.jit.script.
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 16, 33])
 def test_triangular_matrices_are_inverted_with_derivatives_of_any_order(size: int) -> None:
     lower = torch.randn(2, 3, size, size, dtype=torch.float64, requires_grad=True)
@@ -250,6 +267,7 @@ def test_triangular_matrices_are_inverted_with_derivatives_of_any_order(size: in
         small = lower[:1, :1]
         assert torch.autograd.gradcheck(unit_lower_inverse, small)
         assert torch.autograd.gradgradcheck(unit_lower_inverse, small)
+        assert torch.autograd.gradcheck(unit_lower_inverse, small, check_forward_ad=True, check_batched_grad=True)
 
 
 @pytest.mark.parametrize("cell", [MLSTMCell, GatedDeltaNetCell, Mamba2Cell])

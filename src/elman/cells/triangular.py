@@ -24,6 +24,8 @@ def unit_lower_inverse(lower: Tensor) -> Tensor:
 class _Inverse(torch.autograd.Function):
     """Its derivative is d T = -T dL T: two products, whose own derivatives autograd knows."""
 
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(lower: Tensor) -> Tensor:
         steps = lower.shape[-1]
@@ -41,6 +43,12 @@ class _Inverse(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:  # noqa: ARG004
         ctx.save_for_backward(output)
+        ctx.save_for_forward(output)
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Tensor) -> Tensor:
+        (inverse,) = ctx.saved_tensors
+        return -(inverse @ tangents[0].tril(-1) @ inverse)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:

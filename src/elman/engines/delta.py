@@ -14,7 +14,8 @@ from elman.cells.chunks import Chunks
 from elman.cells.gated_deltanet import GatedDeltaNetCell, GatedDeltaNetState
 from elman.engines import native
 
-if native.instruction_set() is not None:
+_has_core = native.instruction_set() is not None
+if _has_core:
     from elman.engines import delta_operator
 
 _DTYPES = (torch.float32, torch.float64)
@@ -22,7 +23,7 @@ _DTYPES = (torch.float32, torch.float64)
 
 def serves(cell: Cell, weights: Weights, x_TBD: Tensor, state: Any, fresh: Any) -> bool:
     """Whether the core can run `cell` on these."""
-    if type(cell) is not GatedDeltaNetCell or native.instruction_set() is None:
+    if type(cell) is not GatedDeltaNetCell or not _has_core:
         return False
     leaves = [x_TBD, *weights.values(), *state, *fresh]
     if any(leaf.device.type not in {"cpu", "meta"} for leaf in leaves) or state[0].dtype not in _DTYPES:
@@ -77,9 +78,7 @@ def _backward(ctx: Any, dy: Tensor | None, dlast: Tensor | None, _: Any) -> tupl
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():
         found = _differentiable_backward(ctx.sizes, dy, dlast, u, decay, state, fresh, lengths, reset)
     else:
-        found = torch.ops.elman.delta_backward(
-            dy, dlast, u, decay, state, fresh, lengths, reset, borders, *ctx.sizes
-        )
+        found = torch.ops.elman.delta_backward(dy, dlast, u, decay, state, fresh, lengths, reset, borders, *ctx.sizes)
     du, ddecay, dstate, dfresh = found
     return du, ddecay, dstate, None if fresh is None else dfresh, None, None, None, None, None, None
 
@@ -131,5 +130,5 @@ class _Delta(torch.autograd.Function):
         return _backward(ctx, *gradients)
 
 
-if native.instruction_set() is not None:
+if _has_core:
     torch.library.register_autograd("elman::delta", _backward, setup_context=_save, lib=delta_operator.LIBRARY)

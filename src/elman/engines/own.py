@@ -46,11 +46,17 @@ def scan(
     if reverse:
         return in_reverse(scan, cell, weights, x_TBD, state, lengths_B, reset_TB, masks=masks, fresh=fresh, run=run)
     fresh = fresh or cell.initial_state(1, next(iter(weights.values())))
+    dtype = state[0].dtype
+    if dtype.itemsize < 4:
+        # Sums over many steps are made in float32, and by what is made for it.
+        x_TBD, weights = x_TBD.float(), {name: weight.float() for name, weight in weights.items()}
+        state, fresh = map_state(Tensor.float, state), map_state(Tensor.float, fresh)
     if lengths_B is not None:
         x_TBD = without_padding(x_TBD, lengths_B)
         reset_TB = None if reset_TB is None else reset_TB & valid_steps(x_TBD.shape[0], lengths_B)
     if delta.serves(cell, weights, x_TBD, state, fresh):
         y_TBH, last = delta.scan(cell, weights, x_TBD, state, lengths_B, reset_TB, fresh)  # type: ignore[arg-type]
-        return y_TBH, last
-    y_TBH, last = cell.scan(run, weights, x_TBD, state, lengths_B, reset_TB, fresh=fresh)
-    return without_padding(y_TBH, lengths_B), map_state(lambda new, old: new.to(old.dtype), last, state)
+    else:
+        y_TBH, last = cell.scan(run, weights, x_TBD, state, lengths_B, reset_TB, fresh=fresh)
+        y_TBH = without_padding(y_TBH, lengths_B)
+    return y_TBH.to(dtype), map_state(lambda array: array.to(dtype), last)

@@ -1,0 +1,310 @@
+"""A gated DeltaNet by the core: the same as its own scan, as an operator of PyTorch, on every kind of machine."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import typechecks
+from laws import Case, assert_same, by_engine, random_case, values_and_gradients
+from torch import Tensor
+from torch.autograd import forward_ad, gradgradcheck
+
+from elman.cells.gated_deltanet import GatedDeltaNetCell
+from elman.engines import Engine, delta, delta_operator, scan
+from elman.errors import ShapeError
+from elman.layers import layers_of
+from elman.testing import instruction_sets, using_instruction_set
+
+pytestmark = pytest.mark.usefixtures("unchecked_types")
+# TorchDynamo gets lost in the checks of annotations: what is compiled is tested in a process that has none.
+_UNHOOKED = "ELMAN_TESTS_UNHOOKED"
+CELLS = {
+    "gated": GatedDeltaNetCell(6, heads=2, chunk_size=3),
+    "plain": GatedDeltaNetCell(6, heads=3, key_size=4, output_gate=False),
+}
+every_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+LENGTHS = torch.tensor([5, 0, 3])
+KINDS: dict[str, dict[str, Any]] = {
+    "whole": {},
+    "lengths": {"lengths": LENGTHS},
+    "resets": {"reset": torch.eye(5, 3, dtype=torch.bool)},
+    "resets_to_a_learnt_state": {"reset": torch.eye(5, 3, dtype=torch.bool), "fresh": "learnt"},
+    "all_of_it": {"lengths": LENGTHS, "reset": torch.eye(5, 3, dtype=torch.bool), "fresh": "learnt"},
+}
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+@pytest.fixture
+def unchecked_types() -> Iterator[None]:
+    with typechecks.off():
+        yield
+
+
+def without_checks(test: Callable) -> Callable | None:
+    """A test that there is in that process alone: `test_what_is_compiled` runs it."""
+    return test if _UNHOOKED in os.environ else None
+
+
+def test_what_is_compiled() -> None:
+    """All tests of this file that compile."""
+    tests = Path(__file__).parent.parent
+    environment = {**os.environ, _UNHOOKED: "1", "PYTHONPATH": str(tests)}
+    command = [sys.executable, "-m", "pytest", "--noconftest", "-p", "no:cacheprovider", "-k", "compiled_", __file__]
+    done = subprocess.run(
+        command, env=environment, cwd=tests.parent, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr
+
+
+def arguments(cell: GatedDeltaNetCell, **changes: Any) -> dict[str, Any]:
+    """What `torch.ops.elman.delta` takes, by name, with some of it changed."""
+    generator = torch.Generator().manual_seed(3)
+
+    def leaf(*shape: int) -> Tensor:
+        return torch.randn(*shape, dtype=torch.float64, generator=generator).requires_grad_()
+
+    given: dict[str, Any] = {
+        "u": leaf(5, 3, sum(cell.gate_sizes)),
+        "decay": (-leaf(cell.heads).detach().abs()).requires_grad_(),
+        "state": leaf(3, cell.state_sizes[0]),
+        "fresh": None,
+        "lengths": None,
+        "reset": None,
+        "heads": cell.heads,
+        "keys": cell.keys,
+        "chunk": cell.chunk_size,
+        "keep": True,
+    }
+    given |= changes
+    if given["fresh"] == "learnt":
+        given["fresh"] = leaf(cell.state_sizes[0])
+    return given
+
+
+@every_kind
+@every_cell
+def test_the_operator_keeps_the_rules_of_operators(cell: GatedDeltaNetCell, kind: str) -> None:
+    given = arguments(cell, **KINDS[kind])
+
+    torch.library.opcheck(torch.ops.elman.delta, tuple(given.values()))
+    given = {name: value.detach() if isinstance(value, Tensor) else value for name, value in given.items()}
+    torch.library.opcheck(
+        torch.ops.elman.delta, (*list(given.values())[:-1], False), test_utils=["test_schema", "test_faketensor"]
+    )
+
+
+@every_cell
+def test_keeping_or_not_changes_no_bit(cell: GatedDeltaNetCell) -> None:
+    with torch.no_grad():
+        kept = torch.ops.elman.delta(*arguments(cell).values())
+        others = torch.ops.elman.delta(*arguments(cell, keep=False).values())
+
+    assert torch.equal(kept[0], others[0])
+    assert torch.equal(kept[1], others[1])
+    assert others[2].numel() == 0
+
+
+@every_kind
+@every_cell
+def test_second_derivatives_are_right(cell: GatedDeltaNetCell, kind: str) -> None:
+    given = arguments(cell, **KINDS[kind])
+    names = [name for name, value in given.items() if isinstance(value, Tensor) and value.requires_grad]
+
+    def run(*values: Tensor) -> tuple[Tensor, ...]:
+        return tuple(delta._Delta.apply(*(given | dict(zip(names, values, strict=True))).values())[:2])
+
+    assert gradgradcheck(run, tuple(given[name] for name in names), fast_mode=True)
+
+
+def by_its_own_scan(case: Case, *arguments: Any) -> Any:
+    """Without the core."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(delta, "serves", lambda *_: False)
+        return values_and_gradients(case, by_engine(Engine.SCAN, *arguments))
+
+
+@pytest.mark.parametrize("isa", instruction_sets())
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_every_instruction_set_agrees_with_its_own_scan(isa: str, dtype: torch.dtype) -> None:
+    """Sizes on both sides of every vector's width, with lengths and resets, both ways in time."""
+    for keys, values, chunk in [(1, 1, 4), (7, 19, 16), (33, 16, 64)]:
+        cell = GatedDeltaNetCell(3 * values, heads=3, key_size=keys, chunk_size=chunk)
+        case = random_case(cell, 70, 4, 3, keys, "cpu").to(dtype)
+        flags = torch.rand(70, 4, generator=torch.Generator().manual_seed(keys)) < 0.05
+        for rest in ((None, None), ([70, 0, 33, 64], flags)):
+            expected = by_its_own_scan(case, *rest, keys == 7)
+            with using_instruction_set(isa):
+                found = values_and_gradients(case, by_engine(Engine.SCAN, *rest, keys == 7))
+            for name, value in found.items():
+                limit = (1e-4 if dtype is torch.float32 else 1e-11) * (1 + expected[name].detach().abs().max())
+                assert (value - expected[name]).detach().abs().max() <= limit, name
+
+
+@pytest.fixture
+def back_to_one_thread() -> Iterator[None]:
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.mark.usefixtures("back_to_one_thread")
+def test_neither_threads_nor_other_rows_change_a_bit() -> None:
+    case = random_case(GatedDeltaNetCell(48, heads=3, chunk_size=16), 50, 5, 3, 1, "cpu").to(torch.float32)
+    found = []
+    for threads in (1, 2, 4):
+        torch.set_num_threads(threads)
+        found.append(values_and_gradients(case, by_engine(Engine.SCAN, [50, 3, 0, 49, 17])))
+    torch.set_num_threads(1)
+    for others in found[1:]:
+        assert all(torch.equal(value, others[name]) for name, value in found[0].items())
+
+    with torch.no_grad():
+        whole, _ = scan(case.cell, case.weights, case.x_TBD, case.state)
+        for row in range(5):
+            alone, _ = scan(
+                case.cell,
+                case.weights,
+                case.x_TBD[:, row : row + 1],
+                case.state._make(s[row : row + 1] for s in case.state),
+            )
+            torch.testing.assert_close(whole[:, row : row + 1], alone, rtol=1e-5, atol=1e-6)
+
+
+def test_padding_is_not_read_and_gets_no_gradient() -> None:
+    case = random_case(CELLS["gated"], 9, 3, 4, 8, "cpu")
+    lengths = [9, 2, 0]
+    poisoned = case.x_TBD.detach().clone()
+    for row, length in enumerate(lengths):
+        poisoned[length:, row] = torch.nan
+    expected = values_and_gradients(case, by_engine(Engine.REFERENCE, lengths))
+
+    found = values_and_gradients(
+        case.with_leaves({**case.leaves(), "x": poisoned.requires_grad_()}), by_engine(Engine.SCAN, lengths)
+    )
+
+    assert_same(found, expected)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
+@every_cell
+def test_transforms_of_functions_agree_with_the_reference(cell: GatedDeltaNetCell) -> None:
+    case = random_case(cell, 5, 2, 4, 9, "cpu")
+    case = case.with_leaves({name: value.detach() for name, value in case.leaves().items()})
+    x, tangent = case.x_TBD, torch.randn_like(case.x_TBD)
+    found = []
+    for engine in (Engine.SCAN, Engine.REFERENCE):
+
+        def run(x: Tensor, engine: Engine = engine) -> Tensor:
+            y, last = scan(case.cell, case.weights, x, case.state, engine=engine)
+            return torch.cat([y.flatten(), last[0].flatten()])
+
+        with forward_ad.dual_level():
+            dual = forward_ad.unpack_dual(run(forward_ad.make_dual(x, tangent)))
+        found.append([*torch.func.jvp(run, (x,), (tangent,)), torch.func.jacrev(run)(x), *dual])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+
+
+def test_autocast_and_float32_give_float32(recwarn: pytest.WarningsRecorder) -> None:
+    case = random_case(CELLS["gated"], 9, 3, 4, 8, "cpu").to(torch.float32)
+    y, _ = scan(case.cell, case.weights, case.x_TBD, case.state)
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse, last = scan(case.cell, case.weights, case.x_TBD, case.state)
+
+    assert coarse.dtype == last.S.dtype == torch.float32
+    assert 0 < (y - coarse).abs().max() < 2e-2 * y.abs().max()
+    coarse.sum().backward()
+    assert all(weight.grad.dtype == torch.float32 for weight in case.weights.values())
+    assert not recwarn
+
+
+def test_it_is_the_core_that_runs_and_only_what_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells made from it are other cells."""
+    case = random_case(CELLS["gated"], 9, 3, 4, 8, "cpu")
+    calls: list[bool] = []
+    inner = delta_operator._run
+    monkeypatch.setattr(
+        delta_operator, "_run", lambda backwards, *rest: (calls.append(backwards), inner(backwards, *rest))
+    )
+
+    class Other(GatedDeltaNetCell):
+        pass
+
+    scan(case.cell, case.weights, case.x_TBD, case.state)[0].sum().backward()
+    assert calls == [False, True]
+    scan(Other(6, heads=2), case.weights, case.x_TBD, case.state)[0].sum().backward()
+    scan(case.cell, case.weights, case.x_TBD, case.state, engine="reference")
+    assert calls == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"u": torch.zeros(5, 3, dtype=torch.float64)}, "u has shape"),
+        ({"u": torch.zeros(5, 3, 40)}, r"float32.*give|u has 40 columns"),
+        ({"heads": 0}, "heads=0"),
+        ({"chunk": 0}, "chunk=0"),
+        ({"keys": 5}, "u has .* columns and a state"),
+        ({"decay": torch.zeros(3, dtype=torch.float64)}, "decay has shape"),
+        ({"state": torch.zeros(2, 18, dtype=torch.float64)}, "state has shape"),
+        ({"fresh": torch.zeros(2, dtype=torch.float64)}, "fresh has shape"),
+        ({"lengths": torch.zeros(3)}, "lengths has shape"),
+        ({"reset": torch.zeros(5, 3)}, "reset has shape"),
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_is_refused_before_memory_is_read(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ShapeError, match=says):
+        torch.ops.elman.delta(*arguments(CELLS["gated"], **changes).values())
+
+
+def outcome(call: Callable[..., Any], layer: Any, x: Tensor, *rest: Any) -> list[Tensor]:
+    """Outputs, states and gradients of a call."""
+    x = x.detach().requires_grad_()
+    layer.zero_grad()
+    y, last = call(x, *rest)
+    ((y * torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y)).sum() + last.square().sum()).backward()
+    return [y.detach(), last.detach(), x.grad, *(p.grad.clone() for p in layer.parameters())]
+
+
+@without_checks
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_compiled_equals_eager(dynamic: bool) -> None:
+    """One graph without a break, forwards and backwards, plain and with lengths and resets."""
+    torch._dynamo.reset()
+    layer = layers_of("gated_deltanet", 3, 4, heads=2, chunk_size=3, num_layers=2, dtype=torch.float64)
+
+    def run(x: Tensor, lengths: Tensor | None = None, reset: Tensor | None = None) -> Any:
+        return layer(x, lengths=lengths, reset=reset)
+
+    compiled = torch.compile(run, fullgraph=True, backend="aot_eager", dynamic=dynamic)
+    for steps, batch in [(6, 3), (9, 3), (4, 2)][: 3 if dynamic else 1]:
+        x = torch.randn(steps, batch, 3, dtype=torch.float64)
+        rest = (torch.randint(0, steps + 1, (batch,)), torch.rand(steps, batch) < 0.3)
+        for given in ((), rest):
+            for a, b in zip(outcome(compiled, layer, x, *given), outcome(run, layer, x, *given), strict=True):
+                torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+
+
+def test_exported_equals_eager() -> None:
+    """Exported with whatever batch and time, and called with others."""
+    layer = layers_of("gated_deltanet", 3, 4, heads=2, chunk_size=3)
+    auto = torch.export.Dim.AUTO
+
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layer(x)[0]
+
+    program = torch.export.export(Model(), (torch.randn(5, 3, 3),), dynamic_shapes=({0: auto, 1: auto},)).module()
+    for steps, batch in [(5, 3), (8, 2)]:
+        x = torch.randn(steps, batch, 3)
+        with torch.no_grad():
+            torch.testing.assert_close(program(x), layer(x)[0], rtol=1e-6, atol=1e-6)
