@@ -35,6 +35,8 @@ CHUNKS, QUICK_CHUNKS = (2048, 4, 64, 4), (256, 2, 32, 2)
 LENGTHS, QUICK_LENGTHS = (1_000, 10_000, 100_000), (100, 1_000)
 MATRIX_CELLS = ("mlstm", "gated_deltanet", "mamba2")
 LENGTH_CELLS = ("mingru", "lru", "mlstm")
+# Forwards the core is called by an autograd function, backwards by an operator.
+CORE_EVENTS = ("_Delta", "elman::delta_backward")
 # Reals that a copy moves: far more than a cache holds.
 COPIED = 1 << 24
 
@@ -154,22 +156,34 @@ def chunks(quick: bool, rounds: int) -> dict[str, Any]:
         same(functions["loop"](), functions["elman"]())
         with FlopCounterMode(display=False) as counter:
             functions["elman"]()
+        in_core = name == "gated_deltanet"
+        seconds = in_turns(functions, max(rounds // 2, 1))
         found[name] = {
-            "seconds": in_turns(functions, max(rounds // 2, 1)),
-            "operations": counter.get_flop_counts()["Global"][torch.ops.aten.bmm],
-            "product_seconds": product_seconds(functions["elman"]),
+            "seconds": seconds,
+            "operations": core_operations(*(QUICK_CHUNKS if quick else CHUNKS), chunk=64)
+            if in_core
+            else counter.get_flop_counts()["Global"][torch.ops.aten.bmm],
+            "chunk_seconds": profiled_seconds(functions["elman"], CORE_EVENTS if in_core else ("aten::bmm",)),
         }
-        say(name, found[name]["seconds"])
+        say(name, seconds)
     return {"size": [batch, steps, heads, units], "rate": product_rate(torch.float32), "cells": found}
 
 
-def product_seconds(function: Callable[[], object], repeats: int = 3) -> float:
-    """What a call spends in the products of chunks, by PyTorch's profiler: those in batches. That of the input is one alone."""
+def core_operations(steps: int, heads: int, units: int, batch: int, chunk: int) -> float:
+    """Of the products of a gated DeltaNet's chunks, forwards and backwards, with what is computed once more on the way:
+    of a step with the matrix before its chunk 3 and 8; with the chunk's steps, of which it sees half, 4 and 12."""
+    multiplications = 11 * units**2 + 16 * chunk / 2 * units
+    return 2.0 * steps * batch * heads * multiplications
+
+
+def profiled_seconds(function: Callable[[], object], events: tuple[str, ...], repeats: int = 3) -> float:
+    """What a call spends in some operations, by PyTorch's profiler. Products in batches are those of chunks: that of the input
+    is one alone. Of what the core does only the whole can be seen."""
     with torch.profiler.profile() as profile:
         for _ in range(repeats):
             function()
     found = {event.key: event.self_cpu_time_total for event in profile.key_averages()}
-    return found["aten::bmm"] / repeats / 1e6
+    return sum(found[event] for event in events) / repeats / 1e6
 
 
 def lengths(quick: bool, rounds: int) -> dict[str, Any]:
