@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from elman import engines
 from elman.cells import Cell, cell_named
 from elman.cells.mingru import MinGRUCell
-from elman.engines import Engine
+from elman.engines import Engine, matrix_operator
 
 PARTS = ("bandwidth", "cells", "chunks", "lengths")
 # B, T, H of the first two parts.
@@ -35,8 +35,6 @@ CHUNKS, QUICK_CHUNKS = (2048, 4, 64, 4), (256, 2, 32, 2)
 LENGTHS, QUICK_LENGTHS = (1_000, 10_000, 100_000), (100, 1_000)
 MATRIX_CELLS = ("mlstm", "gated_deltanet", "mamba2")
 LENGTH_CELLS = ("mingru", "lru", "mlstm")
-# Forwards the core is called by an autograd function, backwards by an operator.
-CORE_EVENTS = ("_Delta", "elman::delta_backward")
 # Reals that a copy moves: far more than a cache holds.
 COPIED = 1 << 24
 
@@ -154,19 +152,33 @@ def chunks(quick: bool, rounds: int) -> dict[str, Any]:
             for form, engine in (("elman", Engine.SCAN), ("loop", Engine.REFERENCE))
         }
         same(functions["loop"](), functions["elman"]())
-        with FlopCounterMode(display=False) as counter:
-            functions["elman"]()
-        in_core = name == "gated_deltanet"
         seconds = in_turns(functions, max(rounds // 2, 1))
+        in_core = name == "gated_deltanet"
         found[name] = {
             "seconds": seconds,
-            "operations": core_operations(*(QUICK_CHUNKS if quick else CHUNKS), chunk=64)
+            "operations": core_operations(steps, heads, units, batch, cell.chunk_size)
             if in_core
-            else counter.get_flop_counts()["Global"][torch.ops.aten.bmm],
-            "chunk_seconds": profiled_seconds(functions["elman"], CORE_EVENTS if in_core else ("aten::bmm",)),
+            else batched_operations(functions["elman"]),
+            "product_seconds": (core_product_seconds if in_core else batched_seconds)(functions["elman"]),
         }
         say(name, seconds)
     return {"size": [batch, steps, heads, units], "rate": product_rate(torch.float32), "cells": found}
+
+
+def batched_operations(function: Callable[[], object]) -> float:
+    """Of a call's products in batches, which are those of chunks: that of the input is one alone."""
+    with FlopCounterMode(display=False) as counter:
+        function()
+    return float(counter.get_flop_counts()["Global"][torch.ops.aten.bmm])
+
+
+def batched_seconds(function: Callable[[], object], repeats: int = 3) -> float:
+    """What a call spends in them, by PyTorch's profiler."""
+    with torch.profiler.profile() as profile:
+        for _ in range(repeats):
+            function()
+    found = {event.key: event.self_cpu_time_total for event in profile.key_averages()}
+    return found["aten::bmm"] / repeats / 1e6
 
 
 def core_operations(steps: int, heads: int, units: int, batch: int, chunk: int) -> float:
@@ -176,14 +188,14 @@ def core_operations(steps: int, heads: int, units: int, batch: int, chunk: int) 
     return 2.0 * steps * batch * heads * multiplications
 
 
-def profiled_seconds(function: Callable[[], object], events: tuple[str, ...], repeats: int = 3) -> float:
-    """What a call spends in some operations, by PyTorch's profiler. Products in batches are those of chunks: that of the input
-    is one alone. Of what the core does only the whole can be seen."""
-    with torch.profiler.profile() as profile:
-        for _ in range(repeats):
-            function()
-    found = {event.key: event.self_cpu_time_total for event in profile.key_averages()}
-    return sum(found[event] for event in events) / repeats / 1e6
+def core_product_seconds(function: Callable[[], object], repeats: int = 3) -> float:
+    """What a call spends in them, by the core's own clock: the mean of its threads."""
+    matrix_operator.product_time = torch.zeros(1, dtype=torch.int64)
+    for _ in range(repeats):
+        function()
+    nanoseconds = matrix_operator.product_time.item()
+    matrix_operator.product_time = None
+    return nanoseconds / torch.get_num_threads() / repeats / 1e9
 
 
 def lengths(quick: bool, rounds: int) -> dict[str, Any]:

@@ -49,22 +49,21 @@ def _chunks(part: dict[str, Any]) -> str:
     rows = []
     for name, found in part["cells"].items():
         seconds = found["seconds"]
-        rate = found["operations"] / found["chunk_seconds"] / 1e9
+        rate = found["operations"] / found["product_seconds"] / 1e9
         rows.append(
             [
                 f"`{name}`",
                 f"{seconds['elman'] * 1e3:.0f}",
                 f"{seconds['loop'] / seconds['elman']:.1f}",
-                f"{100 * found['chunk_seconds'] / seconds['elman']:.0f} %",
+                f"{100 * found['product_seconds'] / seconds['elman']:.0f} %",
                 f"{100 * rate / part['rate']:.0f} %",
             ]
         )
-    heads_of = ["cell", "ms", "step by step", "time in chunks", "rate of their products"]
+    heads_of = ["cell", "ms", "step by step", "time in products", "their rate"]
     return (
         f"States that are matrices, chunk-wise, forwards and backwards, B {batch}, T {steps}, {heads} heads of {units}: times "
         "as fast as step by step; what part of the time the products inside of chunks take, without that of the input, and "
-        f"their rate as a part of that of a large fp32 product ({part['rate']:.0f} GFLOP/s). A gated DeltaNet goes through its "
-        "chunks in the core: there it is the time of all that the core does, exponentials, memory and all.\n\n"
+        f"their rate as a part of that of a large fp32 product ({part['rate']:.0f} GFLOP/s).\n\n"
         + table(heads_of, rows)
     )
 

@@ -222,25 +222,26 @@ void multiply(int real_bytes, int precision, int threads, bool accumulate, int64
     elman_multiply(&p);
 }
 
-// The pointers in the order of `elman_delta`.
-void delta(bool backwards, int real_bytes, int threads, bool gated, int64_t steps, int64_t batch, int64_t heads, int64_t keys,
+// The pointers in the order of `elman_chunks`.
+void chunks(bool backwards, int real_bytes, int threads, int cell, bool option, int64_t steps, int64_t batch, int64_t heads, int64_t keys,
            int64_t values, int64_t chunk, const std::vector<Address>& pointers) {
     nb::gil_scoped_release release;
     const auto pointer = [&](size_t i) { return (void*)pointers.at(i); };
-    elman_delta d{};
-    d.real_bytes = real_bytes, d.threads = threads, d.gated = gated;
+    elman_chunks d{};
+    d.real_bytes = real_bytes, d.threads = threads, d.cell = cell, d.option = option;
     d.steps = steps, d.batch = batch, d.heads = heads, d.keys = keys, d.values = values, d.chunk = chunk;
     d.u = pointer(0), d.decay = pointer(1), d.lengths = (const int64_t*)pointer(2), d.reset = (const uint8_t*)pointer(3);
     d.initial = pointer(4), d.fresh = pointer(5), d.borders = pointer(6);
     if (backwards) {
         d.dy = pointer(7), d.dlast = pointer(8);
         d.du = pointer(9), d.ddecay = pointer(10), d.dinitial = pointer(11), d.dfresh = pointer(12);
+        d.product_time = (int64_t*)pointer(13);
     } else {
-        d.y = pointer(7), d.last = pointer(8);
+        d.y = pointer(7), d.last = pointer(8), d.product_time = (int64_t*)pointer(9);
     }
-    d.workspace = workspace.of(elman_delta_workspace(&d, backwards));
-    if (backwards) elman_delta_backward(&d);
-    else elman_delta_forward(&d);
+    d.workspace = workspace.of(elman_chunks_workspace(&d, backwards));
+    if (backwards) elman_chunks_backward(&d);
+    else elman_chunks_forward(&d);
 }
 
 }  // namespace
@@ -251,7 +252,7 @@ NB_MODULE(_native, m) {
     nb::class_<Step>(m, "Step").def(nb::init<const std::vector<int32_t>&, const std::vector<double>&>()).def("run", &Step::run);
     m.def("buffer", &buffer);
     m.def("multiply", &multiply);
-    m.def("delta", &delta);
+    m.def("chunks", &chunks);
     m.def("gather", [](Address to, Address from, int64_t from_bytes, Address others, Address index, int64_t rows, int64_t row_bytes, int threads) {
         nb::gil_scoped_release release;
         elman_gather((void*)to, (const void*)from, from_bytes, (const void*)others, (const int64_t*)index, rows, row_bytes, threads);

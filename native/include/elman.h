@@ -129,47 +129,54 @@ ELMAN_API int64_t elman_product_workspace(const elman_product* product);
 /* c = a b + bias. The order of each sum is fixed: results do not depend on `threads`. */
 ELMAN_API void elman_multiply(const elman_product* product);
 
-/* ---- the gated delta rule -------------------------------------------------------------------------------------------
+/* ---- states that are matrices ---------------------------------------------------------------------------------------
 
-   A matrix S (K keys, P values) for each sequence and each of A heads. Of each step u holds, in this order, q, k (A K each), v (A P), a, b
-   (A each) and, if `gated`, z (A P). In each head
+   A matrix S (K keys, P values) for each sequence and each of A heads. It goes through a sequence in chunks of at most `chunk` steps, by
+   products of matrices, and none crosses a reset. The order of each sum is fixed: results do not depend on `threads`.
 
+   ELMAN_GATED_DELTANET. u holds of each step, in this order, q, k (A K each), v (A P), a, b (A each) and, with `option`, z (A P).
      q, k = K^-1/2 unit(silu(q)), unit(silu(k))      v = silu(v)      alpha = exp(decay softplus(a))      beta = sigmoid(b)
      S = alpha S + k (beta (v - alpha S^T k))^T      y = S^T q silu(z), or S^T q
+   for unit(x) = x / sqrt(|x|^2 + 10^-6). The state is S of all heads.
 
-   for unit(x) = x / sqrt(|x|^2 + 10^-6). It goes through a sequence in chunks of at most `chunk` steps, by products of matrices, and none crosses a
-   reset. The order of each sum is fixed: results do not depend on `threads`.
+   ELMAN_MLSTM. u holds q, k (A K each), v (A P), i, f (A each), o (A P).
+     k = K^-1/2 k      p = log sigmoid(f), or f with `option`      m' = max(p + m, i)      e = exp(p + m - m')      w = exp(i - m')
+     S = e S + w k v^T      n = e n + w k      m = m'      y = sigmoid(o) S^T q / max(|n^T q|, exp(-m)), m within +-80
+   The state is S of all heads, then n of all (A K), then m of all (A).
 */
 
+typedef enum { ELMAN_GATED_DELTANET = 0, ELMAN_MLSTM = 1, ELMAN_MATRIX_CELLS } elman_matrix_cell;
+
 typedef struct {
-    int32_t real_bytes, threads, gated;
+    int32_t real_bytes, threads, cell, option;
     int64_t steps, batch, heads, keys, values, chunk;
-    const void* u;          /* (steps, batch, A (2 K + P + 2) or A (2 K + 2 P + 2)) */
-    const void* decay;      /* (A), not above zero */
+    const void* u;          /* (steps, batch, columns) */
+    const void* decay;      /* (A), not above zero; NULL for a cell that has none */
     const int64_t* lengths; /* (batch): how many steps are valid, 0 to steps; or NULL: all are */
-    const uint8_t* reset;   /* (steps, batch): a flag where S is `fresh` before the step, or NULL */
-    const void* initial;    /* (batch, A, K, P) */
-    const void* fresh;      /* (A, K, P), or NULL: zero */
-    void* borders;          /* (batch, A, (steps - 1) / chunk, K, P): S before chunks, or 0 where there is none. Forwards written, or NULL;
-                               backwards read */
+    const uint8_t* reset;   /* (steps, batch): a flag where the state is `fresh` before the step, or NULL */
+    const void* initial;    /* (batch, state) */
+    const void* fresh;      /* (state), or NULL: zero */
+    void* borders;          /* (batch, A, (steps - 1) / chunk, a head's state): states before chunks, or 0 where there is none. Forwards
+                               written, or NULL; backwards read */
     void* y;                /* (steps, batch, A P), 0 beyond a length */
-    void* last;             /* (batch, A, K, P) */
+    void* last;             /* (batch, state) */
     /* Backwards alone. */
     const void* dy;         /* like y */
     const void* dlast;      /* like last, or NULL: zero */
     void* du;               /* like u, 0 beyond a length */
-    void* ddecay;           /* (A) */
-    void* dinitial;         /* (batch, A, K, P) */
-    void* dfresh;           /* (A, K, P), or NULL */
-    void* workspace;        /* 64-byte aligned, elman_delta_workspace() bytes; need not be cleared */
-} elman_delta;
+    void* ddecay;           /* (A), if there is a decay */
+    void* dinitial;         /* (batch, state) */
+    void* dfresh;           /* (state), or NULL */
+    int64_t* product_time;  /* the nanoseconds that all threads together were at products of matrices are added to it; or NULL */
+    void* workspace;        /* 64-byte aligned, elman_chunks_workspace() bytes; need not be cleared */
+} elman_chunks;
 
 /* Reads no pointer but dfresh, and that only for whether it is NULL. */
-ELMAN_API int64_t elman_delta_workspace(const elman_delta* delta, int32_t backwards);
+ELMAN_API int64_t elman_chunks_workspace(const elman_chunks* chunks, int32_t backwards);
 /* Writes borders, y and last. */
-ELMAN_API void elman_delta_forward(const elman_delta* delta);
+ELMAN_API void elman_chunks_forward(const elman_chunks* chunks);
 /* Reads neither y nor last; writes du, ddecay, dinitial and dfresh. */
-ELMAN_API void elman_delta_backward(const elman_delta* delta);
+ELMAN_API void elman_chunks_backward(const elman_chunks* chunks);
 
 /* ---- rows put in another order --------------------------------------------------------------------------------------- */
 

@@ -80,13 +80,13 @@ int64_t elman_product_workspace(const elman_product* p) { return kernels().produ
 
 void elman_multiply(const elman_product* p) { variant(p->real_bytes, p->precision).multiply(p); }
 
-int64_t elman_delta_workspace(const elman_delta* d, int32_t backwards) {
-    return variant(d->real_bytes, ELMAN_FULL).delta_workspace(d, backwards != 0);
+int64_t elman_chunks_workspace(const elman_chunks* d, int32_t backwards) {
+    return variant(d->real_bytes, ELMAN_FULL).chunks_workspace(d, backwards != 0);
 }
 
-void elman_delta_forward(const elman_delta* d) { variant(d->real_bytes, ELMAN_FULL).delta(d, false); }
+void elman_chunks_forward(const elman_chunks* d) { variant(d->real_bytes, ELMAN_FULL).chunks(d, false); }
 
-void elman_delta_backward(const elman_delta* d) { variant(d->real_bytes, ELMAN_FULL).delta(d, true); }
+void elman_chunks_backward(const elman_chunks* d) { variant(d->real_bytes, ELMAN_FULL).chunks(d, true); }
 
 const char* elman_isa(void) { return kernels().name; }
 

@@ -1,7 +1,7 @@
 // Compiled once per instruction set, with ELMAN_KERNELS (the name), ELMAN_BYTES (of a vector) and ELMAN_REGISTERS.
 #include "kernels.h"
 
-#include "delta.h"
+#include "chunks.h"
 #include "product.h"
 #include "sequence.h"
 
@@ -21,10 +21,10 @@ int64_t product_workspace(const elman_product* p) {
 
 const elman::Kernels elman::ELMAN_JOIN(kernels_, ELMAN_KERNELS) = {
     ELMAN_TEXT(ELMAN_KERNELS),
-    {run_steps<Full<float>>, run_workspace<Full<float>>, multiply<Full<float>>, run_delta<float>, delta_workspace<float>},
-    {run_steps<Full<double>>, run_workspace<Full<double>>, multiply<Full<double>>, run_delta<double>, delta_workspace<double>},
+    {run_steps<Full<float>>, run_workspace<Full<float>>, multiply<Full<float>>, run_chunks<float>, chunks_workspace<float>},
+    {run_steps<Full<double>>, run_workspace<Full<double>>, multiply<Full<double>>, run_chunks<double>, chunks_workspace<double>},
 #if defined(ELMAN_HAS_BF16)
-    {run_steps<Pairs>, run_workspace<Pairs>, multiply<Pairs>, run_delta<float>, delta_workspace<float>},
+    {run_steps<Pairs>, run_workspace<Pairs>, multiply<Pairs>, run_chunks<float>, chunks_workspace<float>},
 #else
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 #endif

@@ -8,8 +8,8 @@ struct Variant {
     void (*steps)(const elman_step*, const elman_run*);
     int64_t (*workspace)(const elman_step*, const elman_run*);
     void (*multiply)(const elman_product*);
-    void (*delta)(const elman_delta*, bool backwards);
-    int64_t (*delta_workspace)(const elman_delta*, bool backwards);
+    void (*chunks)(const elman_chunks*, bool backwards);
+    int64_t (*chunks_workspace)(const elman_chunks*, bool backwards);
 };
 
 struct Kernels {

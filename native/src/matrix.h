@@ -41,8 +41,9 @@ void product(Matrix<Real> c, Start start, Side<Real> left, Matrix<Real> b, int64
             const int m = rows - i < MICRO ? (int)(rows - i) : MICRO;
             if (shape == BELOW && n >= i + m) continue;
             const int64_t begin = shape == UPPER ? i : 0, end = shape == LOWER ? i + m : inner;
+            // There is no bias; compilers want it to be somewhere.
             multiply_panel<Full<Real>>(m, left.at + i * left.row + begin * left.column, left.row, left.column, b[begin] + n, end - begin,
-                                       start, nullptr, nullptr, 0, c[i] + n, c.row, b.row);
+                                       start, c[i] + n, nullptr, 0, c[i] + n, c.row, b.row);
         }
 }
 
@@ -145,6 +146,11 @@ inline void row_of(Real* to, const Real* a, const Real* b, int64_t columns, Func
 template <class Real>
 inline void scale_row(Real* to, const Real* a, Real factor, int64_t columns) {
     row_of(to, a, a, columns, [=](auto x, auto) { return x * factor; });
+}
+
+template <class Real>
+inline void multiply_row(Real* to, const Real* a, int64_t columns) {
+    row_of(to, to, a, columns, [](auto x, auto y) { return x * y; });
 }
 
 template <class Real>

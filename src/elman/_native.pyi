@@ -46,11 +46,12 @@ def isa() -> str: ...
 def isas() -> str: ...
 def use_isa(name: str) -> None: ...
 def has_precision(precision: int) -> bool: ...
-def delta(
+def chunks(
     backwards: bool,
     real_bytes: int,
     threads: int,
-    gated: bool,
+    cell: int,
+    option: bool,
     steps: int,
     batch: int,
     heads: int,

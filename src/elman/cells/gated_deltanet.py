@@ -27,17 +27,16 @@ Initialiser: as the published one has decays: e^A uniform in 1 to 16, biases of 
 to 0.1; other biases zero, the matrix uniform in ±1/√H.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch.nn.functional import silu
 
-from elman.axes import Bool, Float, Int, Tensor
+from elman.axes import Float, Tensor
 from elman.cells.cell import Weights
 from elman.cells.chunks import Arrays, Chunks, by_head, factor, factors, side_by_side
 from elman.cells.matrix import KeyedCell, initialise_decay
-from elman.cells.operations import affine, exp, sigmoid, softplus
+from elman.cells.operations import exp, sigmoid, softplus
 from elman.cells.triangular import unit_lower_inverse
 
 _EPSILON = 1e-6
@@ -90,11 +89,8 @@ class GatedDeltaNetCell(KeyedCell):
         """q, k, v, log α, β and, with an output gate, SiLU(z)."""
         return self._gates(self.inputs_of_gates(weights, x), self.decay(weights))
 
-    def inputs_of_gates(self, weights: Weights, x: Float[Tensor, "*steps D"]) -> Float[Tensor, "*steps G"]:
-        """W x + b."""
-        return affine(x, weights["weight_ih"], weights.get("bias_ih"))
-
-    def decay(self, weights: Weights) -> Float[Tensor, "A"]:
+    @staticmethod
+    def decay(weights: Weights) -> Float[Tensor, "A"]:
         """-e^A."""
         return -exp(weights["a_log"])
 
@@ -117,21 +113,6 @@ class GatedDeltaNetCell(KeyedCell):
         y_BH = (q.unsqueeze(-2) @ S).flatten(1)
         return y_BH * z[0] if z else y_BH, GatedDeltaNetState(S.flatten(1))
 
-    def scan(
-        self,
-        run: Callable[..., Any],  # noqa: ARG002
-        weights: Weights,
-        x_TBD: Float[Tensor, "T B D"],
-        state: GatedDeltaNetState,
-        lengths_B: Int[Tensor, "B"] | None = None,
-        reset_TB: Bool[Tensor, "T B"] | None = None,
-        *,
-        fresh: GatedDeltaNetState,
-    ) -> tuple[Float[Tensor, "T B H"], GatedDeltaNetState]:
-        chunks = Chunks.of(x_TBD, self.chunk_size, lengths_B, reset_TB)
-        u_NBSG = self.inputs_of_gates(weights, chunks.cut(x_TBD))
-        return self.by_chunks(chunks, u_NBSG, self.decay(weights), state, fresh)
-
     def by_chunks(
         self,
         chunks: Chunks,
@@ -140,7 +121,6 @@ class GatedDeltaNetCell(KeyedCell):
         state: GatedDeltaNetState,
         fresh: GatedDeltaNetState,
     ) -> tuple[Float[Tensor, "T B H"], GatedDeltaNetState]:
-        """The scan, from W x + b and -e^A on."""
         q, k, v, log_a, b, *z = self._gates(u_NBSG, decay_A)
         q, k, v = (by_head(part, self.heads) for part in (q, k, v))  # (N, B, A, S, K or P)
         b = chunks.held(b.transpose(2, 3), 0)  # (N, B, A, S)

@@ -2,14 +2,16 @@
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
-from elman.axes import Float, Tensor
+from elman.axes import Bool, Float, Int, Tensor
 from elman.cells.cell import Cell, Weights
 from elman.cells.checks import check_size
+from elman.cells.chunks import Chunks
 from elman.cells.operations import affine, concat
 from elman.errors import OptionError
 
@@ -61,13 +63,17 @@ class MatrixCell(Cell):
     def split_gates(self, rows: Tensor) -> tuple[Tensor, ...]:
         return rows.split(self.gate_sizes)
 
+    def inputs_of_gates(self, weights: Weights, x: Float[Tensor, "*steps D"]) -> Float[Tensor, "*steps G"]:
+        """W x + b."""
+        return affine(x, weights["weight_ih"], weights.get("bias_ih"))
+
     def project(self, weights: Weights, x: Float[Tensor, "*steps D"]) -> Float[Tensor, "*steps G"]:
         """All that doesn't depend on the state: W x + b, and what each gate makes of its part."""
         return concat(self.gate_values(weights, x))
 
     def gate_values(self, weights: Weights, x: Float[Tensor, "*steps D"]) -> tuple[Tensor, ...]:
         """What `project` gives, gate by gate."""
-        return affine(x, weights["weight_ih"], weights.get("bias_ih")).split(self.gate_sizes, dim=-1)
+        return self.inputs_of_gates(weights, x).split(self.gate_sizes, dim=-1)
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,37 @@ class KeyedCell(MatrixCell):
     def keys(self) -> int:
         """Size of a key."""
         return self.key_size or self.value_size
+
+    @staticmethod
+    def decay(weights: Weights) -> Float[Tensor, "A"] | None:  # noqa: ARG004
+        """What the logarithm of each head's decay is a multiple of, if it is one."""
+        return None
+
+    @abstractmethod
+    def by_chunks(
+        self,
+        chunks: Chunks,
+        u_NBSG: Float[Tensor, "N B S G"],
+        decay_A: Any,
+        state: Any,
+        fresh: Any,
+    ) -> tuple[Float[Tensor, "T B H"], Any]:
+        """The scan, from W x + b and `decay` on."""
+
+    def scan(
+        self,
+        run: Callable[..., Any],  # noqa: ARG002
+        weights: Weights,
+        x_TBD: Float[Tensor, "T B D"],
+        state: Any,
+        lengths_B: Int[Tensor, "B"] | None = None,
+        reset_TB: Bool[Tensor, "T B"] | None = None,
+        *,
+        fresh: Any,
+    ) -> tuple[Float[Tensor, "T B H"], Any]:
+        chunks = Chunks.of(x_TBD, self.chunk_size, lengths_B, reset_TB)
+        u_NBSG = self.inputs_of_gates(weights, chunks.cut(x_TBD))
+        return self.by_chunks(chunks, u_NBSG, self.decay(weights), state, fresh)
 
 
 def initialise_decay(cell: MatrixCell, weights: Weights, gate: str) -> None:

@@ -28,13 +28,12 @@ Initialiser: as the package xlstm has the gates: rows of i and f zero, biases of
 normal with deviation 0.1, all other biases zero; rows of q, k, v and o uniform in ±1/√H.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 
-from elman.axes import Bool, Float, Int, Tensor
+from elman.axes import Float, Tensor
 from elman.cells.cell import Weights
 from elman.cells.chunks import Chunks, by_head, factor, factors, linear, side_by_side
 from elman.cells.matrix import KeyedCell
@@ -94,7 +93,10 @@ class MLSTMCell(KeyedCell):
                 f.copy_(torch.linspace(3, 6, self.heads))
 
     def gate_values(self, weights: Weights, x: Float[Tensor, "*steps D"]) -> tuple[Tensor, ...]:
-        q, k, v, i, f, o = super().gate_values(weights, x)
+        return self._gates(self.inputs_of_gates(weights, x))
+
+    def _gates(self, u: Float[Tensor, "*steps G"]) -> tuple[Tensor, ...]:
+        q, k, v, i, f, o = u.split(self.gate_sizes, dim=-1)
         return q, k * self.keys**-0.5, v, i, f if self.forget_gate == "exp" else -softplus(-f), sigmoid(o)
 
     def step(
@@ -114,19 +116,15 @@ class MLSTMCell(KeyedCell):
         read = (q.unsqueeze(-2) @ C).squeeze(-2) / _divisor((n * q).sum(-1), m).unsqueeze(-1)
         return o * read.flatten(1), MLSTMState(C.flatten(1), n.flatten(1), m)
 
-    def scan(
+    def by_chunks(
         self,
-        run: Callable[..., Any],  # noqa: ARG002
-        weights: Weights,
-        x_TBD: Float[Tensor, "T B D"],
+        chunks: Chunks,
+        u_NBSG: Float[Tensor, "N B S G"],
+        decay_A: None,  # noqa: ARG002
         state: MLSTMState,
-        lengths_B: Int[Tensor, "B"] | None = None,
-        reset_TB: Bool[Tensor, "T B"] | None = None,
-        *,
         fresh: MLSTMState,
     ) -> tuple[Float[Tensor, "T B H"], MLSTMState]:
-        chunks = Chunks.of(x_TBD, self.chunk_size, lengths_B, reset_TB)
-        q, k, v, i, log_f, o_NBSH = self.gate_values(weights, chunks.cut(x_TBD))
+        q, k, v, i, log_f, o_NBSH = self._gates(u_NBSG)
         q, k, v = (by_head(part, self.heads) for part in (q, k, v))  # (N, B, A, S, K or P)
         i, log_f = i.transpose(2, 3), log_f.transpose(2, 3)  # (N, B, A, S)
         b = chunks.held(log_f, 0).cumsum(-1)

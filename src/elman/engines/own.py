@@ -8,7 +8,7 @@ from typing import Any
 
 from elman.axes import Bool, Float, Int, Tensor
 from elman.cells import Cell, Masks, State, Weights, map_state
-from elman.engines import delta, reference
+from elman.engines import matrix, reference
 from elman.engines.direction import in_reverse
 from elman.engines.padding import valid_steps, without_padding
 
@@ -54,8 +54,8 @@ def scan(
     if lengths_B is not None:
         x_TBD = without_padding(x_TBD, lengths_B)
         reset_TB = None if reset_TB is None else reset_TB & valid_steps(x_TBD.shape[0], lengths_B)
-    if delta.serves(cell, weights, x_TBD, state, fresh):
-        y_TBH, last = delta.scan(cell, weights, x_TBD, state, lengths_B, reset_TB, fresh)  # type: ignore[arg-type]
+    if matrix.serves(cell, weights, x_TBD, state, fresh):
+        y_TBH, last = matrix.scan(cell, weights, x_TBD, state, lengths_B, reset_TB, fresh)  # type: ignore[arg-type]
     else:
         y_TBH, last = cell.scan(run, weights, x_TBD, state, lengths_B, reset_TB, fresh=fresh)
         y_TBH = without_padding(y_TBH, lengths_B)
