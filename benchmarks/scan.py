@@ -35,6 +35,9 @@ CHUNKS, QUICK_CHUNKS = (2048, 4, 64, 4), (256, 2, 32, 2)
 LENGTHS, QUICK_LENGTHS = (1_000, 10_000, 100_000), (100, 1_000)
 MATRIX_CELLS = ("mlstm", "gated_deltanet", "mamba2")
 LENGTH_CELLS = ("mingru", "lru", "mlstm")
+# How often, forwards and backwards, the core multiplies a step's keys or values with the matrix before its chunk, and with those of the
+# chunk's other steps, as matrix.h and chunk.h, delta.h and mlstm.h have it; and the steps of a chunk.
+CORE_PRODUCTS, CHUNK = {"gated_deltanet": (11, 16), "mlstm": (7, 8)}, 64
 # Reals that a copy moves: far more than a cache holds.
 COPIED = 1 << 24
 
@@ -146,17 +149,17 @@ def chunks(quick: bool, rounds: int) -> dict[str, Any]:
     x = torch.randn(steps, batch, size, requires_grad=True)
     found = {}
     for name in MATRIX_CELLS:
-        cell, weights = made(cell_named(name, size, heads=heads), size)
+        cell, weights = made(cell_named(name, size, heads=heads, chunk_size=CHUNK), size)
         functions = {
             form: forward_and_backward(by_engine(cell, weights, engine), x, [x, *weights.values()])
             for form, engine in (("elman", Engine.SCAN), ("loop", Engine.REFERENCE))
         }
         same(functions["loop"](), functions["elman"]())
         seconds = in_turns(functions, max(rounds // 2, 1))
-        in_core = name == "gated_deltanet"
+        in_core = name in CORE_PRODUCTS
         found[name] = {
             "seconds": seconds,
-            "operations": core_operations(steps, heads, units, batch, cell.chunk_size)
+            "operations": core_operations(name, steps, heads, units, batch)
             if in_core
             else batched_operations(functions["elman"]),
             "product_seconds": (core_product_seconds if in_core else batched_seconds)(functions["elman"]),
@@ -181,10 +184,10 @@ def batched_seconds(function: Callable[[], object], repeats: int = 3) -> float:
     return found["aten::bmm"] / repeats / 1e6
 
 
-def core_operations(steps: int, heads: int, units: int, batch: int, chunk: int) -> float:
-    """Of the products of a gated DeltaNet's chunks, forwards and backwards, with what is computed once more on the way:
-    of a step with the matrix before its chunk 3 and 8; with the chunk's steps, of which it sees half, 4 and 12."""
-    multiplications = 11 * units**2 + 16 * chunk / 2 * units
+def core_operations(name: str, steps: int, heads: int, units: int, batch: int) -> float:
+    """Of the products of a cell's chunks in the core; of its chunk a step sees half."""
+    with_state, with_steps = CORE_PRODUCTS[name]
+    multiplications = with_state * units**2 + with_steps * CHUNK / 2 * units
     return 2.0 * steps * batch * heads * multiplications
 
 

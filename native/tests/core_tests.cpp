@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "cell_tests.h"
-#include "delta_tests.h"
+#include "chunk_tests.h"
 
 namespace {
 
@@ -311,7 +311,7 @@ void test_instruction_set(const std::string& name) {
     test_products();
     test_gather();
     test_steps();
-    test_delta();
+    test_chunks();
     test_functions<float>();
     test_functions<double>();
     test_concurrent_calls();
