@@ -20,7 +20,6 @@ from scan_forms import FORMS, given, minimal_in_logarithms
 from scan_report import report
 from timing import RESULTS, in_turns, machine, product_rate, read_results, write_page, write_results
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from elman import engines
 from elman.cells import Cell, cell_named
@@ -33,11 +32,10 @@ SIZE, QUICK_SIZE = (16, 512, 256), (4, 64, 64)
 # T, heads, units of a head, B.
 CHUNKS, QUICK_CHUNKS = (2048, 4, 64, 4), (256, 2, 32, 2)
 LENGTHS, QUICK_LENGTHS = (1_000, 10_000, 100_000), (100, 1_000)
-MATRIX_CELLS = ("mlstm", "gated_deltanet", "mamba2")
 LENGTH_CELLS = ("mingru", "lru", "mlstm")
-# How often, forwards and backwards, the core multiplies a step's keys or values with the matrix before its chunk, and with those of the
-# chunk's other steps, as matrix.h and chunk.h, delta.h and mlstm.h have it; and the steps of a chunk.
-CORE_PRODUCTS, CHUNK = {"gated_deltanet": (11, 16), "mlstm": (7, 8)}, 64
+# How often, forwards and backwards, the core multiplies what a step has of keys or values with the matrix before its chunk, and
+# with what the other steps of its chunk have: see native/src/chunk.h, delta.h, mlstm.h and mamba2.h. And the steps of a chunk.
+PRODUCTS, CHUNK = {"mlstm": (7, 8), "gated_deltanet": (11, 16), "mamba2": (7, 8)}, 64
 # Reals that a copy moves: far more than a cache holds.
 COPIED = 1 << 24
 
@@ -148,7 +146,7 @@ def chunks(quick: bool, rounds: int) -> dict[str, Any]:
     size = heads * units
     x = torch.randn(steps, batch, size, requires_grad=True)
     found = {}
-    for name in MATRIX_CELLS:
+    for name in PRODUCTS:
         cell, weights = made(cell_named(name, size, heads=heads, chunk_size=CHUNK), size)
         functions = {
             form: forward_and_backward(by_engine(cell, weights, engine), x, [x, *weights.values()])
@@ -156,42 +154,23 @@ def chunks(quick: bool, rounds: int) -> dict[str, Any]:
         }
         same(functions["loop"](), functions["elman"]())
         seconds = in_turns(functions, max(rounds // 2, 1))
-        in_core = name in CORE_PRODUCTS
         found[name] = {
             "seconds": seconds,
-            "operations": core_operations(name, steps, heads, units, batch)
-            if in_core
-            else batched_operations(functions["elman"]),
-            "product_seconds": (core_product_seconds if in_core else batched_seconds)(functions["elman"]),
+            "operations": product_operations(name, steps, heads, units, batch),
+            "product_seconds": product_seconds(functions["elman"]),
         }
         say(name, seconds)
     return {"size": [batch, steps, heads, units], "rate": product_rate(torch.float32), "cells": found}
 
 
-def batched_operations(function: Callable[[], object]) -> float:
-    """Of a call's products in batches, which are those of chunks: that of the input is one alone."""
-    with FlopCounterMode(display=False) as counter:
-        function()
-    return float(counter.get_flop_counts()["Global"][torch.ops.aten.bmm])
-
-
-def batched_seconds(function: Callable[[], object], repeats: int = 3) -> float:
-    """What a call spends in them, by PyTorch's profiler."""
-    with torch.profiler.profile() as profile:
-        for _ in range(repeats):
-            function()
-    found = {event.key: event.self_cpu_time_total for event in profile.key_averages()}
-    return found["aten::bmm"] / repeats / 1e6
-
-
-def core_operations(name: str, steps: int, heads: int, units: int, batch: int) -> float:
-    """Of the products of a cell's chunks in the core; of its chunk a step sees half."""
-    with_state, with_steps = CORE_PRODUCTS[name]
+def product_operations(name: str, steps: int, heads: int, units: int, batch: int) -> float:
+    """Of the products of a cell's chunks; of its chunk a step sees half."""
+    with_state, with_steps = PRODUCTS[name]
     multiplications = with_state * units**2 + with_steps * CHUNK / 2 * units
     return 2.0 * steps * batch * heads * multiplications
 
 
-def core_product_seconds(function: Callable[[], object], repeats: int = 3) -> float:
+def product_seconds(function: Callable[[], object], repeats: int = 3) -> float:
     """What a call spends in them, by the core's own clock: the mean of its threads."""
     matrix_operator.product_time = torch.zeros(1, dtype=torch.int64)
     for _ in range(repeats):

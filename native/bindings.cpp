@@ -230,11 +230,11 @@ void chunks(bool backwards, int real_bytes, int threads, int cell, bool option, 
     elman_chunks d{};
     d.real_bytes = real_bytes, d.threads = threads, d.cell = cell, d.option = option;
     d.steps = steps, d.batch = batch, d.heads = heads, d.keys = keys, d.values = values, d.chunk = chunk;
-    d.u = pointer(0), d.decay = pointer(1), d.lengths = (const int64_t*)pointer(2), d.reset = (const uint8_t*)pointer(3);
+    d.u = pointer(0), d.parameters = pointer(1), d.lengths = (const int64_t*)pointer(2), d.reset = (const uint8_t*)pointer(3);
     d.initial = pointer(4), d.fresh = pointer(5), d.borders = pointer(6);
     if (backwards) {
         d.dy = pointer(7), d.dlast = pointer(8);
-        d.du = pointer(9), d.ddecay = pointer(10), d.dinitial = pointer(11), d.dfresh = pointer(12);
+        d.du = pointer(9), d.dparameters = pointer(10), d.dinitial = pointer(11), d.dfresh = pointer(12);
         d.product_time = (int64_t*)pointer(13);
     } else {
         d.y = pointer(7), d.last = pointer(8), d.product_time = (int64_t*)pointer(9);

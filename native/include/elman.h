@@ -134,24 +134,29 @@ ELMAN_API void elman_multiply(const elman_product* product);
    A matrix S (K keys, P values) for each sequence and each of A heads. It goes through a sequence in chunks of at most `chunk` steps, by
    products of matrices, and none crosses a reset. The order of each sum is fixed: results do not depend on `threads`.
 
-   ELMAN_GATED_DELTANET. u holds of each step, in this order, q, k (A K each), v (A P), a, b (A each) and, with `option`, z (A P).
+   ELMAN_GATED_DELTANET. u holds of each step, in this order, q, k (A K each), v (A P), a, b (A each) and, with `option`, z (A P). Parameter: decay.
      q, k = K^-1/2 unit(silu(q)), unit(silu(k))      v = silu(v)      alpha = exp(decay softplus(a))      beta = sigmoid(b)
      S = alpha S + k (beta (v - alpha S^T k))^T      y = S^T q silu(z), or S^T q
    for unit(x) = x / sqrt(|x|^2 + 10^-6). The state is S of all heads.
 
-   ELMAN_MLSTM. u holds q, k (A K each), v (A P), i, f (A each), o (A P).
+   ELMAN_MLSTM. u holds q, k (A K each), v (A P), i, f (A each), o (A P). No parameters.
      k = K^-1/2 k      p = log sigmoid(f), or f with `option`      m' = max(p + m, i)      e = exp(p + m - m')      w = exp(i - m')
      S = e S + w k v^T      n = e n + w k      m = m'      y = sigmoid(o) S^T q / max(|n^T q|, exp(-m)), m within +-80
    The state is S of all heads, then n of all (A K), then m of all (A).
+
+   ELMAN_MAMBA2. u holds, with `option`, z (A P), then x (A P), k, q (K each, for all heads), d (A). Parameters: decay, skip.
+     q, k, x = silu(q), silu(k), silu(x)      D = softplus(d)      S = exp(decay D) S + D k x^T
+     y = (S^T q + skip x) silu(z), or S^T q + skip x
+   The state is S of all heads.
 */
 
-typedef enum { ELMAN_GATED_DELTANET = 0, ELMAN_MLSTM = 1, ELMAN_MATRIX_CELLS } elman_matrix_cell;
+typedef enum { ELMAN_GATED_DELTANET = 0, ELMAN_MLSTM = 1, ELMAN_MAMBA2 = 2, ELMAN_MATRIX_CELLS } elman_matrix_cell;
 
 typedef struct {
     int32_t real_bytes, threads, cell, option;
     int64_t steps, batch, heads, keys, values, chunk;
     const void* u;          /* (steps, batch, columns) */
-    const void* decay;      /* (A), not above zero; NULL for a cell that has none */
+    const void* parameters; /* (how many, A): one number for each head; a decay is not above zero */
     const int64_t* lengths; /* (batch): how many steps are valid, 0 to steps; or NULL: all are */
     const uint8_t* reset;   /* (steps, batch): a flag where the state is `fresh` before the step, or NULL */
     const void* initial;    /* (batch, state) */
@@ -164,7 +169,7 @@ typedef struct {
     const void* dy;         /* like y */
     const void* dlast;      /* like last, or NULL: zero */
     void* du;               /* like u, 0 beyond a length */
-    void* ddecay;           /* (A), if there is a decay */
+    void* dparameters;      /* like parameters */
     void* dinitial;         /* (batch, state) */
     void* dfresh;           /* (state), or NULL */
     int64_t* product_time;  /* the nanoseconds that all threads together were at products of matrices are added to it; or NULL */
@@ -175,7 +180,7 @@ typedef struct {
 ELMAN_API int64_t elman_chunks_workspace(const elman_chunks* chunks, int32_t backwards);
 /* Writes borders, y and last. */
 ELMAN_API void elman_chunks_forward(const elman_chunks* chunks);
-/* Reads neither y nor last; writes du, ddecay, dinitial and dfresh. */
+/* Reads neither y nor last; writes du, dparameters, dinitial and dfresh. */
 ELMAN_API void elman_chunks_backward(const elman_chunks* chunks);
 
 /* ---- rows put in another order --------------------------------------------------------------------------------------- */

@@ -34,6 +34,22 @@ inline void each_vector(const Real* from, int64_t count, Function f) {
     f(i, load<Real>(rest));
 }
 
+// A row through silu, and, if asked for, silu's derivative there.
+template <class Real>
+inline void silu(Real* to, Real* slope, const Real* from, int64_t count) {
+    each_vector(from, count, [=](int64_t i, typename Simd<Real>::V x) {
+        const auto sigmoid = logistic<Real>(x), y = x * sigmoid;
+        store<Real>(to + i, y);
+        if (slope) store<Real>(slope + i, sigmoid + y * (Real(1) - sigmoid));
+    });
+}
+
+// y = y silu(z).
+template <class Real>
+inline void gate(Real* y, const Real* z, int64_t count) {
+    each_vector(z, count, [=](int64_t i, typename Simd<Real>::V x) { store<Real>(y + i, load<Real>(y + i) * (x * logistic<Real>(x))); });
+}
+
 template <class Element, bool NORMALISED>
 struct Chunk {
     typedef Element Real;
@@ -55,6 +71,8 @@ struct Chunk {
     Real *N, *g, *r, *e, *to_end;
     Real *dN, *dg, *dr;
     Real m = 0, dm = 0;
+    Real dparameter[2] = {};
+    Real* shared_memory = nullptr;
 
     // Without memory it only counts what it would use.
     Chunk(const elman_chunks& run, bool backwards, Real* at)
@@ -84,6 +102,8 @@ struct Chunk {
 
     int64_t y_at(int64_t i) const { return (((t0 + i) * p.batch + b) * A + h) * P; }
     bool resets(int64_t step) const { return p.reset && p.reset[step * p.batch + b]; }
+
+    Real parameter(int number) const { return ((const Real*)p.parameters)[number * A + h]; }
 
     // A head's state, in a row of all heads or by itself.
     struct State {
@@ -202,6 +222,13 @@ struct Chunk {
 
     // ---- backwards -------------------------------------------------------------------------------------------------------
 
+    // dY before the gate silu(z), of which Y is to be what it gates, and the gradient of z.
+    void backwards_through_gate(Matrix<Real> z, Matrix<Real> slope, int64_t i, const Real* z_from, Real* dz) {
+        silu(z[i], slope[i], z_from, P);
+        multiply_row(Y[i], dY[i], Pp), multiply_row(Y[i], slope[i], Pp), multiply_row(dY[i], z[i], Pp);
+        memcpy(dz, Y[i], P * sizeof(Real));
+    }
+
     // From dY, from `dones`, the gradient of the column of ones in Y, and from that of the state after the chunk: those of q, k, W, g, r.
     void backwards_through_sums([[maybe_unused]] const Real* dones) {
         for (int64_t i = 0; i < n; i++) scale_row(eY[i], dY[i], e[i], Pp);
@@ -255,6 +282,10 @@ struct Chunk {
         scale_row(dN, dN, e[n - 1], Kp);
         for (int64_t i = 0; i < n; i++) add_scaled_row(dN, q[i], e[i] * dones[i], Kp);
     }
+
+    // What is left to do when all tasks are done, and the memory that it takes; see Mamba2.
+    static int64_t shared(const elman_chunks&) { return 0; }
+    static void finish(const elman_chunks&, const Real*, int, int) {}
 
     static Real total(V sum) {
         Real all = 0;

@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "delta.h"
+#include "mamba2.h"
 #include "mlstm.h"
 #include "threads.h"
 
@@ -22,7 +23,8 @@ public:
         const int64_t size = p.steps * tasks_ * p.keys * p.values;
         threads_ = size < SMALL_CHUNKS || tasks_ < 2 ? 1 : tasks_ < p.threads ? (int)tasks_ : p.threads;
         starts_at_ = take(backwards ? (int64_t)((threads_ * (p.steps + 1) * sizeof(int64_t) + sizeof(Real) - 1) / sizeof(Real)) : 0);
-        ddecay_at_ = take(backwards ? tasks_ : 0);
+        dparameters_at_ = take(backwards ? tasks_ * Cell::PARAMETERS : 0);
+        shared_at_ = take(backwards ? Cell::shared(p) : 0);
         dfresh_at_ = take(backwards && p.dfresh ? p.batch * Cell::state_size(p) : 0);
         cell_size_ = Cell(p, backwards, nullptr).used;
         cells_at_ = take(threads_ * cell_size_);
@@ -40,6 +42,8 @@ public:
             int64_t* starts = (int64_t*)reals(starts_at_) + rank * (p_.steps + 1);
             for (int64_t task; (task = next++) < tasks_;) {
                 cell.b = task / p_.heads, cell.h = task % p_.heads;
+                cell.dparameter[0] = cell.dparameter[1] = 0;
+                cell.shared_memory = reals(shared_at_);
                 cell.begin();
                 const int64_t length = p_.lengths ? p_.lengths[cell.b] : p_.steps;
                 if (backwards_) backwards(cell, length, starts);
@@ -49,8 +53,9 @@ public:
         });
         if (p_.product_time) *p_.product_time += product_time;
         if (!backwards_) return;
+        if (Cell::shared(p_)) run_parallel(threads_, [&](int rank, int ranks) { Cell::finish(p_, reals(shared_at_), rank, ranks); });
         // In the order of the sequences, whoever has made them.
-        if (p_.ddecay) add_up((Real*)p_.ddecay, ddecay_at_, p_.heads);
+        add_up((Real*)p_.dparameters, dparameters_at_, Cell::PARAMETERS * p_.heads);
         if (p_.dfresh) add_up((Real*)p_.dfresh, dfresh_at_, Cell::state_size(p_));
     }
 
@@ -94,7 +99,8 @@ private:
             cell.clear_gradient();
         }
         cell.write_gradient(cell.of_row(p_.dinitial, cell.b));
-        reals(ddecay_at_)[cell.b * p_.heads + cell.h] = cell.ddecay;
+        for (int i = 0; i < Cell::PARAMETERS; i++)
+            reals(dparameters_at_)[(cell.b * Cell::PARAMETERS + i) * p_.heads + cell.h] = cell.dparameter[i];
         cell.t0 = 0;
         for (int64_t i = length; i < p_.steps; i++) cell.clear_du(i);
     }
@@ -117,19 +123,25 @@ private:
     const bool backwards_;
     const int64_t tasks_;
     int threads_;
-    int64_t reals_ = 0, starts_at_, ddecay_at_, dfresh_at_, cells_at_, cell_size_;
+    int64_t reals_ = 0, starts_at_, dparameters_at_, shared_at_, dfresh_at_, cells_at_, cell_size_;
 };
 
 template <class Real>
 int64_t chunks_workspace(const elman_chunks* p, bool backwards) {
-    if (p->cell == ELMAN_MLSTM) return Chunks<MLSTM<Real>>(*p, backwards).bytes();
-    return Chunks<GatedDelta<Real>>(*p, backwards).bytes();
+    switch (p->cell) {
+        case ELMAN_MLSTM: return Chunks<MLSTM<Real>>(*p, backwards).bytes();
+        case ELMAN_MAMBA2: return Chunks<Mamba2<Real>>(*p, backwards).bytes();
+        default: return Chunks<GatedDelta<Real>>(*p, backwards).bytes();
+    }
 }
 
 template <class Real>
 void run_chunks(const elman_chunks* p, bool backwards) {
-    if (p->cell == ELMAN_MLSTM) Chunks<MLSTM<Real>>(*p, backwards).run();
-    else Chunks<GatedDelta<Real>>(*p, backwards).run();
+    switch (p->cell) {
+        case ELMAN_MLSTM: return Chunks<MLSTM<Real>>(*p, backwards).run();
+        case ELMAN_MAMBA2: return Chunks<Mamba2<Real>>(*p, backwards).run();
+        default: return Chunks<GatedDelta<Real>>(*p, backwards).run();
+    }
 }
 
 }  // namespace

@@ -18,7 +18,6 @@ struct GatedDelta : Chunk<Real, false> {
     Matrix<Real> X, M, N, q_slope, k_slope, v_slope, z, z_slope;
     Real *a, *beta, *soft, *dbeta, *q_length, *k_length;
     int64_t q_at = 0, k_at = 0, v_at = 0, a_at = 0, b_at = 0, z_at = 0;
-    Real ddecay = 0;
 
     GatedDelta(const elman_chunks& run, bool backwards, Real* at) : Base(run, backwards, at) {
         X = this->matrix(longest, P), M = this->matrix(longest, longest), N = this->matrix(longest, longest);
@@ -29,25 +28,17 @@ struct GatedDelta : Chunk<Real, false> {
         dbeta = this->row(longest), q_length = this->row(longest), k_length = this->row(longest);
     }
 
+    static constexpr int PARAMETERS = 1;
     static int64_t columns(const elman_chunks& p) { return p.heads * (2 * p.keys + p.values + 2 + (p.option ? p.values : 0)); }
 
     void begin() {
         q_at = h * K, k_at = A * K + h * K, v_at = 2 * A * K + h * P, a_at = A * (2 * K + P) + h, b_at = a_at + A;
-        z_at = A * (2 * K + P + 2) + h * P, ddecay = 0;
+        z_at = A * (2 * K + P + 2) + h * P;
     }
     const Real* u(int64_t i) const { return (const Real*)p.u + ((t0 + i) * p.batch + b) * columns(p); }
     Real* du(int64_t i) const { return (Real*)p.du + ((t0 + i) * p.batch + b) * columns(p); }
 
     // ---- forwards --------------------------------------------------------------------------------------------------------
-
-    // A row through silu, and, if asked for, silu's derivative there.
-    static void silu(Real* to, Real* slope, const Real* from, int64_t count) {
-        each_vector(from, count, [=](int64_t i, V x) {
-            const V sigmoid = logistic<Real>(x), y = x * sigmoid;
-            store<Real>(to + i, y);
-            if (slope) store<Real>(slope + i, sigmoid + y * (Real(1) - sigmoid));
-        });
-    }
 
     // The row is divided by its length, which it gives the inverse of.
     Real unit(Real* x, Real scale) const {
@@ -74,7 +65,7 @@ struct GatedDelta : Chunk<Real, false> {
             store<Real>(soft + i, softplus<Real>(load<Real>(a + i)));
             store<Real>(beta + i, logistic<Real>(load<Real>(beta + i)));
         }
-        const Real decay = ((const Real*)p.decay)[h];
+        const Real decay = this->parameter(0);
         Real sum = 0;
         for (int64_t i = 0; i < n; i++) g[i] = sum += decay * soft[i], r[i] = -sum;
         this->factors();
@@ -100,8 +91,7 @@ struct GatedDelta : Chunk<Real, false> {
         this->outputs();
         for (int64_t i = 0; i < n; i++) {
             Real* y = Y[i];
-            if (p.option)
-                each_vector(u(i) + z_at, P, [=](int64_t j, V x) { store<Real>(y + j, load<Real>(y + j) * (x * logistic<Real>(x))); });
+            if (p.option) gate(y, u(i) + z_at, P);
             memcpy((Real*)p.y + this->y_at(i), y, P * sizeof(Real));
         }
     }
@@ -141,10 +131,7 @@ struct GatedDelta : Chunk<Real, false> {
         if (p.option) this->outputs();
         for (int64_t i = 0; i < n; i++) {
             memcpy(dY[i], (const Real*)p.dy + this->y_at(i), P * sizeof(Real));
-            if (!p.option) continue;
-            silu(z[i], z_slope[i], u(i) + z_at, P);
-            multiply_row(Y[i], dY[i], Pp), multiply_row(Y[i], z_slope[i], Pp), multiply_row(dY[i], z[i], Pp);
-            memcpy(du(i) + z_at, Y[i], P * sizeof(Real));
+            if (p.option) this->backwards_through_gate(z, z_slope, i, u(i) + z_at, du(i) + z_at);
         }
     }
 
@@ -166,18 +153,18 @@ struct GatedDelta : Chunk<Real, false> {
 
     // Through what made q, k, v, α and β of u.
     void write_du() {
-        const Real decay = ((const Real*)p.decay)[h];
+        const Real decay = this->parameter(0);
         Real dlog = 0;
         for (int64_t i = n - 1; i >= 0; i--) {
             // g is the sum of all log α so far, and r is -g.
             dlog += dg[i] - dr[i];
-            ddecay += dlog * soft[i];
+            this->dparameter[0] += dlog * soft[i];
             dg[i] = dlog * decay;
         }
         for (int64_t i = 0; i < n; i += L) {
-            const V gate = load<Real>(beta + i);
+            const V share = load<Real>(beta + i);
             store<Real>(dg + i, load<Real>(dg + i) * logistic<Real>(load<Real>(a + i)));
-            store<Real>(dbeta + i, load<Real>(dbeta + i) * (gate - gate * gate));
+            store<Real>(dbeta + i, load<Real>(dbeta + i) * (share - share * share));
         }
         for (int64_t i = 0; i < n; i++) {
             Real* to = du(i);

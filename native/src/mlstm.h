@@ -19,12 +19,12 @@ struct MLSTM : Chunk<Real, true> {
     Real *i_gate, *f_gate, *log_f, *ms, *ones, *bound, *divisor, *dones, *dms;
     int64_t q_at = 0, k_at = 0, v_at = 0, i_at = 0, f_at = 0, o_at = 0;
     Real m_before = 0;
-    static constexpr Real ddecay = 0;
 
     MLSTM(const elman_chunks& run, bool backwards, Real* at) : Base(run, backwards, at) {
         for (Real** each : {&i_gate, &f_gate, &log_f, &ms, &ones, &bound, &divisor, &dones, &dms}) *each = this->row(longest);
     }
 
+    static constexpr int PARAMETERS = 0;
     static int64_t columns(const elman_chunks& p) { return p.heads * (2 * p.keys + 2 * p.values + 2); }
 
     void begin() {

@@ -9,7 +9,12 @@ struct ChunkSize {
     int64_t steps, batch, heads, keys, values, chunk;
     bool option;
     bool mlstm() const { return cell == ELMAN_MLSTM; }
-    int64_t columns() const { return heads * (2 * keys + values + 2 + (option || mlstm() ? values : 0)); }
+    bool mamba2() const { return cell == ELMAN_MAMBA2; }
+    int64_t parameters() const { return mlstm() ? 0 : mamba2() ? 2 : 1; }
+    int64_t columns() const {
+        if (mamba2()) return heads * (values + 1 + (option ? values : 0)) + 2 * keys;
+        return heads * (2 * keys + values + 2 + (option || mlstm() ? values : 0));
+    }
     int64_t state() const { return heads * (keys * values + (mlstm() ? keys + 1 : 0)); }
     int64_t borders() const { return batch * (steps ? (steps - 1) / chunk : 0) * state(); }
 };
@@ -17,15 +22,16 @@ struct ChunkSize {
 // What goes in; fresh, lengths and resets may be left out.
 struct ChunkGiven {
     ChunkSize size;
-    std::vector<double> u, decay, initial, fresh, dy, dlast;
+    std::vector<double> u, parameters, initial, fresh, dy, dlast;
     std::vector<int64_t> lengths;
     std::vector<uint8_t> reset;
 
     ChunkGiven(const ChunkSize& s, bool padded, double resets, bool with_fresh, Random& random)
-        : size(s), u(random.reals<double>(s.steps * s.batch * s.columns(), 2)), decay(random.reals<double>(s.heads)),
+        : size(s), u(random.reals<double>(s.steps * s.batch * s.columns(), 2)), parameters(random.reals<double>(s.parameters() * s.heads)),
           initial(random.reals<double>(s.batch * s.state())), fresh(random.reals<double>(with_fresh ? s.state() : 0)),
           dy(random.reals<double>(s.steps * s.batch * s.heads * s.values)), dlast(random.reals<double>(s.batch * s.state())) {
-        for (double& x : decay) x = -1.5 * fabs(x);
+        // The first of each head is a decay.
+        for (int64_t h = 0; !parameters.empty() && h < s.heads; h++) parameters[h] = -1.5 * fabs(parameters[h]);
         for (int64_t b = 0; padded && b < s.batch; b++) lengths.push_back(b == 1 ? 0 : random.below(s.steps + 1));
         for (int64_t i = 0; resets > 0 && i < s.steps * s.batch; i++) reset.push_back(fabs(random.real()) < resets);
     }
@@ -36,14 +42,14 @@ struct ChunkGiven {
 // What comes out.
 template <class Real>
 struct ChunkFound {
-    std::vector<Real> y, last, du, ddecay, dinitial, dfresh;
+    std::vector<Real> y, last, du, dparameters, dinitial, dfresh;
     explicit ChunkFound(const ChunkSize& s, Real filled = 0)
         : y(s.steps * s.batch * s.heads * s.values, filled), last(s.batch * s.state(), filled), du(s.steps * s.batch * s.columns(), filled),
-          ddecay(s.heads, filled), dinitial(s.batch * s.state(), filled), dfresh(s.state(), filled) {}
+          dparameters(s.parameters() * s.heads, filled), dinitial(s.batch * s.state(), filled), dfresh(s.state(), filled) {}
 
     std::vector<Real> all() const {
         std::vector<Real> all;
-        for (const auto* part : {&y, &last, &du, &ddecay, &dinitial, &dfresh}) all.insert(all.end(), part->begin(), part->end());
+        for (const auto* part : {&y, &last, &du, &dparameters, &dinitial, &dfresh}) all.insert(all.end(), part->begin(), part->end());
         return all;
     }
 };
@@ -108,7 +114,7 @@ struct DeltaHead : Head {
         s.before = S;
         s.q_length = unit(s.q, q_at(t), 1 / sqrt((double)K)), s.k_length = unit(s.k, k_at(t), 1);
         const double a = given.u[first_at(t)];
-        s.alpha = exp(given.decay[h] * log1p(exp(a))), s.beta = sigmoid(given.u[second_at(t)]);
+        s.alpha = exp(given.parameters[h] * log1p(exp(a))), s.beta = sigmoid(given.u[second_at(t)]);
         for (double& x : S) x *= s.alpha;
         s.decayed = S;
         for (int64_t j = 0; j < P; j++) {
@@ -156,8 +162,8 @@ struct DeltaHead : Head {
                 dS[i * P + j] *= s.alpha;
             }
         const double a = given.u[first_at(t)];
-        found.ddecay[h] += dalpha * s.alpha * log1p(exp(a));
-        found.du[first_at(t)] = dalpha * s.alpha * given.decay[h] * sigmoid(a);
+        found.dparameters[h] += dalpha * s.alpha * log1p(exp(a));
+        found.du[first_at(t)] = dalpha * s.alpha * given.parameters[h] * sigmoid(a);
         found.du[second_at(t)] = dbeta * s.beta * (1 - s.beta);
         for (int64_t j = 0; j < P; j++) found.du[v_at(t) + j] = dv[j] * silu_slope(given.u[v_at(t) + j]);
         through_unit(q_at(t), dq, s.q, s.q_length, 1 / sqrt((double)K)), through_unit(k_at(t), dk, s.k, s.k_length, 1);
@@ -271,16 +277,88 @@ struct MLSTMHead : Head {
     }
 };
 
+// Mamba-2, from its equations.
+struct Mamba2Head : Head {
+    std::vector<double> S, dS;
+
+    struct Step {
+        std::vector<double> before, after, q, k, x;
+        double size, kept;
+    };
+
+    int64_t x_at(int64_t t) const { return row(t) + (given.size.option ? A * P : 0) + h * P; }
+    int64_t shared_at(int64_t t) const { return row(t) + (given.size.option ? 2 : 1) * A * P; }
+    int64_t d_at(int64_t t) const { return shared_at(t) + 2 * K + h; }
+    int64_t z_at(int64_t t) const { return row(t) + h * P; }
+    double skip() const { return given.parameters[A + h]; }
+
+    void run() {
+        S = part(given.initial, matrix_at(), K * P);
+        std::vector<Step> steps;
+        for (int64_t t = 0; t < given.length(b); t++) steps.push_back(forwards(t));
+        std::copy(S.begin(), S.end(), found.last.begin() + matrix_at());
+        dS = part(given.dlast, matrix_at(), K * P);
+        for (int64_t t = given.length(b) - 1; t >= 0; t--) backwards(t, steps[t]);
+        std::copy(dS.begin(), dS.end(), found.dinitial.begin() + matrix_at());
+    }
+
+    Step forwards(int64_t t) {
+        Step s;
+        for (int64_t i = 0; given.resets(t, b) && i < K * P; i++) S[i] = given.fresh.empty() ? 0 : given.fresh[h * K * P + i];
+        s.before = S;
+        for (int64_t i = 0; i < K; i++) s.k.push_back(silu(given.u[shared_at(t) + i])), s.q.push_back(silu(given.u[shared_at(t) + K + i]));
+        s.size = log1p(exp(given.u[d_at(t)])), s.kept = exp(given.parameters[h] * s.size);
+        for (int64_t j = 0; j < P; j++) {
+            s.x.push_back(silu(given.u[x_at(t) + j]));
+            double y = skip() * s.x[j];
+            for (int64_t i = 0; i < K; i++) {
+                S[i * P + j] = s.kept * S[i * P + j] + s.size * s.k[i] * s.x[j];
+                y += S[i * P + j] * s.q[i];
+            }
+            found.y[y_at(t) + j] = given.size.option ? y * silu(given.u[z_at(t) + j]) : y;
+        }
+        s.after = S;
+        return s;
+    }
+
+    void backwards(int64_t t, const Step& s) {
+        double dkept = 0, dsize = 0;
+        for (int64_t j = 0; j < P; j++) {
+            double dy = given.dy[y_at(t) + j];
+            if (given.size.option) {
+                const double z = given.u[z_at(t) + j];
+                double y = skip() * s.x[j];
+                for (int64_t i = 0; i < K; i++) y += s.after[i * P + j] * s.q[i];
+                found.du[z_at(t) + j] = dy * y * silu_slope(z), dy *= silu(z);
+            }
+            double dx = skip() * dy;
+            found.dparameters[A + h] += dy * s.x[j];
+            for (int64_t i = 0; i < K; i++) {
+                double& d = dS[i * P + j];
+                const int64_t at = shared_at(t) + i;
+                found.du[at + K] += s.after[i * P + j] * dy * silu_slope(given.u[at + K]), d += s.q[i] * dy;
+                found.du[at] += d * s.size * s.x[j] * silu_slope(given.u[at]);
+                dx += d * s.size * s.k[i], dsize += d * s.k[i] * s.x[j], dkept += d * s.before[i * P + j];
+                d *= s.kept;
+            }
+            found.du[x_at(t) + j] = dx * silu_slope(given.u[x_at(t) + j]);
+        }
+        found.dparameters[h] += dkept * s.kept * s.size;
+        found.du[d_at(t)] = (dsize + dkept * s.kept * given.parameters[h]) * sigmoid(given.u[d_at(t)]);
+        for (int64_t i = 0; given.resets(t, b) && i < K * P; i++) found.dfresh[h * K * P + i] += dS[i], dS[i] = 0;
+    }
+};
+
 template <class Real>
 std::vector<Real> as(const std::vector<double>& x) { return std::vector<Real>(x.begin(), x.end()); }
 
 template <class Real>
 void test_chunks_of(const ChunkGiven& given) {
     const ChunkSize& s = given.size;
-    const auto u = as<Real>(given.u), decay = as<Real>(given.decay), initial = as<Real>(given.initial), fresh = as<Real>(given.fresh),
+    const auto u = as<Real>(given.u), parameters = as<Real>(given.parameters), initial = as<Real>(given.initial), fresh = as<Real>(given.fresh),
                dy = as<Real>(given.dy), dlast = as<Real>(given.dlast);
     std::ostringstream what;
-    what << (s.mlstm() ? "mLSTM" : "gated DeltaNet") << ", real " << sizeof(Real) << ", T " << s.steps << ", B " << s.batch << ", A " << s.heads << ", K " << s.keys
+    what << (s.mlstm() ? "mLSTM" : s.mamba2() ? "Mamba-2" : "gated DeltaNet") << ", real " << sizeof(Real) << ", T " << s.steps << ", B " << s.batch << ", A " << s.heads << ", K " << s.keys
          << ", P " << s.values << ", chunk " << s.chunk << (s.option ? ", option" : "") << (given.lengths.empty() ? "" : ", lengths")
          << (given.reset.empty() ? "" : ", resets");
     const auto outputs = [&](int threads) {
@@ -290,7 +368,7 @@ void test_chunks_of(const ChunkGiven& given) {
         elman_chunks d{};
         d.real_bytes = sizeof(Real), d.threads = threads, d.cell = s.cell, d.option = s.option;
         d.steps = s.steps, d.batch = s.batch, d.heads = s.heads, d.keys = s.keys, d.values = s.values, d.chunk = s.chunk;
-        d.u = u.data(), d.decay = s.mlstm() ? nullptr : decay.data(), d.initial = initial.data(), d.fresh = fresh.empty() ? nullptr : fresh.data();
+        d.u = u.data(), d.parameters = parameters.data(), d.initial = initial.data(), d.fresh = fresh.empty() ? nullptr : fresh.data();
         d.lengths = given.lengths.empty() ? nullptr : given.lengths.data(), d.reset = given.reset.empty() ? nullptr : given.reset.data();
         const Workspace forward(elman_chunks_workspace(&d, 0));
         d.workspace = forward.data();
@@ -301,20 +379,19 @@ void test_chunks_of(const ChunkGiven& given) {
         expect(same_bits(unkept.y, found.y) && same_bits(unkept.last, found.last), "%s: what is kept changes bits", what.str().c_str());
         d.y = d.last = nullptr;
         d.dy = dy.data(), d.dlast = dlast.data();
-        d.du = found.du.data(), d.ddecay = s.mlstm() ? nullptr : found.ddecay.data(), d.dinitial = found.dinitial.data(), d.dfresh = found.dfresh.data();
+        d.du = found.du.data(), d.dparameters = found.dparameters.data(), d.dinitial = found.dinitial.data(), d.dfresh = found.dfresh.data();
         const Workspace backward(elman_chunks_workspace(&d, 1));
         d.workspace = backward.data();
         elman_chunks_backward(&d);
-        if (s.mlstm()) found.ddecay.clear();
         return found.all();
     };
     ChunkFound<double> right(s);
     for (int64_t b = 0; b < s.batch; b++)
         for (int64_t h = 0; h < s.heads; h++) {
-            if (s.mlstm()) MLSTMHead{{given, right, b, h}, {}, {}, {}, {}}.run();
+            if (s.mamba2()) Mamba2Head{{given, right, b, h}, {}, {}}.run();
+            else if (s.mlstm()) MLSTMHead{{given, right, b, h}, {}, {}, {}, {}}.run();
             else DeltaHead{{given, right, b, h}, {}, {}}.run();
         }
-    if (s.mlstm()) right.ddecay.clear();
     const auto found = same_for_all_threads<Real>(what.str().c_str(), outputs);
     // An mLSTM divides by a sum that may be nearly zero.
     const double tolerance = sizeof(Real) == 4 ? 1e-4 : 1e-11;

@@ -17,7 +17,7 @@ from elman.cells.gated_deltanet import GatedDeltaNetCell
 from elman.cells.mamba2 import Mamba2Cell
 from elman.cells.mlstm import MLSTMCell
 from elman.cells.triangular import unit_lower_inverse
-from elman.engines import Engine, resolve, scan
+from elman.engines import Engine, matrix, resolve, scan
 from elman.errors import OptionError
 from elman.testing import check_cell
 
@@ -31,6 +31,17 @@ CELLS: list[Cell] = [
 ]
 every_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: f"{cell.name}_{cell.heads}")
 Numbers = dict[str, np.ndarray]
+
+
+@pytest.fixture(params=["core", "operations"])
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A scan by the core, or by PyTorch's operations, as where there is no core, or a GPU."""
+    if request.param == "operations":
+        monkeypatch.setattr(matrix, "serves", lambda *_: False)
+    return str(request.param)
+
+
+both_forms = pytest.mark.usefixtures("form")
 
 
 def _sigmoid(x: Any) -> Any:
@@ -113,6 +124,7 @@ def _by_mamba2(cell: Mamba2Cell, w: Numbers, x_TD: np.ndarray, state: Numbers) -
 _PUBLISHED = {"mlstm": _by_mlstm, "gated_deltanet": _by_gated_deltanet, "mamba2": _by_mamba2}
 
 
+@both_forms
 @every_cell
 @pytest.mark.parametrize("engine", [Engine.REFERENCE, Engine.SCAN])
 def test_cells_are_their_published_equations_from_a_state_that_is_not_zero(cell: Cell, engine: Engine) -> None:
@@ -130,6 +142,7 @@ def test_cells_are_their_published_equations_from_a_state_that_is_not_zero(cell:
             np.testing.assert_allclose(value[row].numpy(), after[name], rtol=1e-11, atol=1e-11)
 
 
+@both_forms
 @every_cell
 @pytest.mark.parametrize("steps", [1, 2, 15, 64, 65, 150])
 def test_chunks_of_any_size_give_the_same_values_and_gradients(cell: Cell, steps: int) -> None:
@@ -149,6 +162,7 @@ def _resets(steps: int, batch: int, every: int) -> Tensor:
     return flags
 
 
+@both_forms
 @every_cell
 @pytest.mark.parametrize("every", [1, 2, 7, 40])
 @pytest.mark.parametrize("lengths", [None, [45, 0, 17, 44]], ids=["whole", "padded"])
@@ -168,6 +182,7 @@ def test_chunks_with_resets_and_lengths_are_the_fold(cell: Cell, every: int, len
             assert_same(values_and_gradients(chunked, by_engine(Engine.SCAN, lengths, flags, reverse)), expected, 1e-10)
 
 
+@both_forms
 @every_cell
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("scale", [1e2, 1e4])
@@ -183,6 +198,7 @@ def test_extreme_gates_give_finite_values_and_gradients(cell: Cell, dtype: torch
         assert all(value.isfinite().all() for value in (y, *last, *gradients))
 
 
+@both_forms
 @every_cell
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_weights_of_16_bits_give_what_float32_gives_rounded(cell: Cell, dtype: torch.dtype) -> None:
@@ -198,6 +214,7 @@ def test_weights_of_16_bits_give_what_float32_gives_rounded(cell: Cell, dtype: t
         assert torch.equal(given, right.to(dtype))
 
 
+@both_forms
 def test_gates_that_forget_all_leave_what_was_written_last() -> None:
     """ln f = -200 and ĩ = -200, so that e^{-m} is beyond float32: the outputs are all but zero, and have gradients."""
     case = random_case(MLSTMCell(4, heads=2, forget_gate="exp"), 9, 2, 3, 6, "cpu").to(torch.float32)
@@ -213,6 +230,7 @@ def test_gates_that_forget_all_leave_what_was_written_last() -> None:
     assert all(gradient.isfinite().all() for gradient in gradients)
 
 
+@both_forms
 @every_cell
 def test_nothing_not_even_a_nan_crosses_a_reset_within_a_chunk(cell: Cell) -> None:
     case = random_case(cell, 40, 2, 3, 7, "cpu")
@@ -270,6 +288,7 @@ def test_triangular_matrices_are_inverted_with_derivatives_of_any_order(size: in
         assert torch.autograd.gradcheck(unit_lower_inverse, small, check_forward_ad=True, check_batched_grad=True)
 
 
+@both_forms
 @pytest.mark.parametrize("cell", [MLSTMCell, GatedDeltaNetCell, Mamba2Cell])
 @pytest.mark.parametrize("chunk_size", [1, 2, 4])
 def test_chunks_keep_the_laws(cell: type[Cell], chunk_size: int) -> None:
@@ -366,6 +385,7 @@ def test_heads_of_an_mlstm_forget_less_and_less_at_first() -> None:
     ]
 
 
+@both_forms
 @every_cell
 def test_under_autocast_a_state_stays_as_precise_as_it_was(cell: Cell) -> None:
     """From zero, where the quotient of the mLSTM is no small difference."""

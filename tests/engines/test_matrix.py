@@ -1,4 +1,4 @@
-"""Cells with a matrix for a state by the core: what their own scans give, as an operator of PyTorch, on every kind of machine."""
+"""Cells with a matrix for a state by the core: what their own scans give, as an operator of PyTorch, on any machine."""
 
 import os
 import subprocess
@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.autograd import forward_ad, gradgradcheck
 
 from elman.cells.gated_deltanet import GatedDeltaNetCell
-from elman.cells.matrix import KeyedCell
+from elman.cells.mamba2 import Mamba2Cell
+from elman.cells.matrix import MatrixCell
 from elman.cells.mlstm import MLSTMCell
 from elman.engines import Engine, matrix, matrix_operator, scan
 from elman.errors import ShapeError
@@ -26,13 +27,15 @@ from elman.testing import instruction_sets, using_instruction_set
 pytestmark = pytest.mark.usefixtures("unchecked_types")
 # TorchDynamo gets lost in the checks of annotations: what is compiled is tested in a process that has none.
 _UNHOOKED = "ELMAN_TESTS_UNHOOKED"
-CELLS: dict[str, KeyedCell] = {
+CELLS: dict[str, MatrixCell] = {
     "deltanet": GatedDeltaNetCell(6, heads=2, chunk_size=3),
     "deltanet_ungated": GatedDeltaNetCell(6, heads=3, key_size=4, output_gate=False),
     "mlstm": MLSTMCell(6, heads=2, chunk_size=3),
     "mlstm_exp": MLSTMCell(6, heads=3, key_size=4, forget_gate="exp"),
+    "mamba2": Mamba2Cell(6, heads=2, state_size=5, chunk_size=3),
+    "mamba2_ungated": Mamba2Cell(6, False, heads=3, state_size=2, output_gate=False),
 }
-NAMES = ("gated_deltanet", "mlstm")
+NAMES = ("gated_deltanet", "mlstm", "mamba2")
 every_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 LENGTHS = torch.tensor([5, 0, 3])
 KINDS: dict[str, dict[str, Any]] = {
@@ -67,17 +70,19 @@ def test_what_is_compiled() -> None:
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr
 
 
-def arguments(cell: KeyedCell, **changes: Any) -> dict[str, Any]:
+def arguments(cell: MatrixCell, **changes: Any) -> dict[str, Any]:
     """What `torch.ops.elman.chunks` takes, by name, with some of it changed."""
     generator = torch.Generator().manual_seed(3)
 
     def leaf(*shape: int) -> Tensor:
         return torch.randn(*shape, dtype=torch.float64, generator=generator).requires_grad_()
 
-    has_decay = isinstance(cell, GatedDeltaNetCell)
+    signs = {GatedDeltaNetCell: [[-1.0]], MLSTMCell: [], Mamba2Cell: [[-1.0], [1.0]]}[type(cell)]
+    signs = torch.tensor(signs, dtype=torch.float64).view(-1, 1)
     given: dict[str, Any] = {
         "u": leaf(5, 3, sum(cell.gate_sizes)),
-        "decay": (-leaf(cell.heads).detach().abs()).requires_grad_() if has_decay else None,
+        # The first of each head is a decay.
+        "parameters": (signs * leaf(len(signs), cell.heads).detach().abs()).requires_grad_(),
         "state": leaf(3, sum(cell.state_sizes)),
         "fresh": None,
         "lengths": None,
@@ -93,7 +98,7 @@ def arguments(cell: KeyedCell, **changes: Any) -> dict[str, Any]:
 
 @every_kind
 @every_cell
-def test_the_operator_keeps_the_rules_of_operators(cell: KeyedCell, kind: str) -> None:
+def test_the_operator_keeps_the_rules_of_operators(cell: MatrixCell, kind: str) -> None:
     given = arguments(cell, **KINDS[kind])
 
     torch.library.opcheck(torch.ops.elman.chunks, tuple(given.values()))
@@ -104,7 +109,7 @@ def test_the_operator_keeps_the_rules_of_operators(cell: KeyedCell, kind: str) -
 
 
 @every_cell
-def test_keeping_or_not_changes_no_bit(cell: KeyedCell) -> None:
+def test_keeping_or_not_changes_no_bit(cell: MatrixCell) -> None:
     with torch.no_grad():
         kept = torch.ops.elman.chunks(*arguments(cell).values())
         others = torch.ops.elman.chunks(*arguments(cell, keep=False).values())
@@ -116,7 +121,7 @@ def test_keeping_or_not_changes_no_bit(cell: KeyedCell) -> None:
 
 @every_kind
 @every_cell
-def test_second_derivatives_are_right(cell: KeyedCell, kind: str) -> None:
+def test_second_derivatives_are_right(cell: MatrixCell, kind: str) -> None:
     given = arguments(cell, **KINDS[kind])
     names = [name for name, value in given.items() if isinstance(value, Tensor) and value.requires_grad]
 
@@ -133,13 +138,14 @@ def by_its_own_scan(case: Case, *rest: Any) -> Any:
         return values_and_gradients(case, by_engine(Engine.SCAN, *rest))
 
 
-@pytest.mark.parametrize("kind", [GatedDeltaNetCell, MLSTMCell])
+@pytest.mark.parametrize("kind", [GatedDeltaNetCell, MLSTMCell, Mamba2Cell])
 @pytest.mark.parametrize("isa", instruction_sets())
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_every_instruction_set_agrees_with_its_own_scan(kind: type[KeyedCell], isa: str, dtype: torch.dtype) -> None:
+def test_every_instruction_set_agrees_with_its_own_scan(kind: type[MatrixCell], isa: str, dtype: torch.dtype) -> None:
     """Sizes on both sides of every vector's width, with lengths and resets, both ways in time."""
     for keys, values, chunk in [(1, 1, 4), (7, 19, 16), (33, 16, 64)]:
-        cell = kind(3 * values, heads=3, key_size=keys, chunk_size=chunk)
+        size = {"state_size" if kind is Mamba2Cell else "key_size": keys}
+        cell = kind(3 * values, heads=3, chunk_size=chunk, **size)
         case = random_case(cell, 70, 4, 3, keys, "cpu").to(dtype)
         flags = torch.rand(70, 4, generator=torch.Generator().manual_seed(keys)) < 0.05
         for rest in ((None, None), ([70, 0, 33, 64], flags)):
@@ -159,8 +165,8 @@ def back_to_one_thread() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("back_to_one_thread")
-@pytest.mark.parametrize("kind", [GatedDeltaNetCell, MLSTMCell])
-def test_neither_threads_nor_other_rows_change_a_bit(kind: type[KeyedCell]) -> None:
+@pytest.mark.parametrize("kind", [GatedDeltaNetCell, MLSTMCell, Mamba2Cell])
+def test_neither_threads_nor_other_rows_change_a_bit(kind: type[MatrixCell]) -> None:
     case = random_case(kind(48, heads=3, chunk_size=16), 50, 5, 3, 1, "cpu").to(torch.float32)
     found = []
     for threads in (1, 2, 4):
@@ -183,7 +189,7 @@ def test_neither_threads_nor_other_rows_change_a_bit(kind: type[KeyedCell]) -> N
 
 
 @every_cell
-def test_padding_is_not_read_and_gets_no_gradient(cell: KeyedCell) -> None:
+def test_padding_is_not_read_and_gets_no_gradient(cell: MatrixCell) -> None:
     case = random_case(cell, 9, 3, 4, 8, "cpu")
     lengths = [9, 2, 0]
     poisoned = case.x_TBD.detach().clone()
@@ -202,7 +208,7 @@ def test_padding_is_not_read_and_gets_no_gradient(cell: KeyedCell) -> None:
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:There is a performance drop.*cummaxmin_backward:UserWarning")
 @every_cell
-def test_transforms_of_functions_agree_with_the_reference(cell: KeyedCell) -> None:
+def test_transforms_of_functions_agree_with_the_reference(cell: MatrixCell) -> None:
     case = random_case(cell, 5, 2, 4, 9, "cpu")
     case = case.with_leaves({name: value.detach() for name, value in case.leaves().items()})
     x, tangent = case.x_TBD, torch.randn_like(case.x_TBD)
@@ -221,7 +227,7 @@ def test_transforms_of_functions_agree_with_the_reference(cell: KeyedCell) -> No
 
 
 @every_cell
-def test_autocast_and_float32_give_float32(cell: KeyedCell, recwarn: pytest.WarningsRecorder) -> None:
+def test_autocast_and_float32_give_float32(cell: MatrixCell, recwarn: pytest.WarningsRecorder) -> None:
     case = random_case(cell, 9, 3, 4, 8, "cpu").to(torch.float32)
     y, _ = scan(case.cell, case.weights, case.x_TBD, case.state)
     with torch.autocast("cpu", torch.bfloat16):
@@ -235,7 +241,7 @@ def test_autocast_and_float32_give_float32(cell: KeyedCell, recwarn: pytest.Warn
 
 
 @every_cell
-def test_it_is_the_core_that_runs_and_only_what_it_knows(cell: KeyedCell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_the_core_that_runs_and_only_what_it_knows(cell: MatrixCell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cells made from it are other cells."""
     case = random_case(cell, 9, 3, 4, 8, "cpu")
     calls: list[bool] = []
@@ -269,14 +275,13 @@ def test_the_core_says_how_long_its_products_take(monkeypatch: pytest.MonkeyPatc
     ("changes", "says"),
     [
         ({"u": torch.zeros(5, 3, dtype=torch.float64)}, "u has shape"),
-        ({"u": torch.zeros(5, 3, 28)}, "u has shape .*float32|decay has .*float64.*float32"),
+        ({"u": torch.zeros(5, 3, 28)}, "parameters has .*float64.*float32"),
         ({"u": torch.zeros(5, 3, 27, dtype=torch.float64)}, "u has shape"),
         ({"form": [0, 1, 0, 3, 3, 3]}, "form=.*above zero"),
         ({"form": [0, 1, 2, 3, 3]}, "form=.*chunk"),
-        ({"form": [2, 1, 2, 3, 3, 3]}, "form=.*one of 0, 1"),
-        ({"form": [1, 1, 2, 3, 3, 3]}, "an mLSTM has none"),
-        ({"decay": None}, "a gated DeltaNet has a decay"),
-        ({"decay": torch.zeros(3, dtype=torch.float64)}, "decay has shape"),
+        ({"form": [3, 1, 2, 3, 3, 3]}, "form=.*the cell below 3"),
+        ({"form": [1, 1, 2, 3, 3, 3]}, "parameters has shape"),
+        ({"parameters": torch.zeros(1, 3, dtype=torch.float64)}, "parameters has shape"),
         ({"state": torch.zeros(2, 18, dtype=torch.float64)}, "state has shape"),
         ({"fresh": torch.zeros(2, dtype=torch.float64)}, "fresh has shape"),
         ({"lengths": torch.zeros(3)}, "lengths has shape"),

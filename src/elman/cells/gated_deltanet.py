@@ -87,12 +87,11 @@ class GatedDeltaNetCell(KeyedCell):
 
     def gate_values(self, weights: Weights, x: Float[Tensor, "*steps D"]) -> tuple[Tensor, ...]:
         """q, k, v, log α, β and, with an output gate, SiLU(z)."""
-        return self._gates(self.inputs_of_gates(weights, x), self.decay(weights))
+        return self._gates(self.inputs_of_gates(weights, x), -exp(weights["a_log"]))
 
-    @staticmethod
-    def decay(weights: Weights) -> Float[Tensor, "A"]:
+    def parameters(self, weights: Weights) -> Float[Tensor, "R A"]:
         """-e^A."""
-        return -exp(weights["a_log"])
+        return -exp(weights["a_log"]).unsqueeze(0)
 
     def _gates(self, u: Float[Tensor, "*steps G"], decay_A: Float[Tensor, "A"]) -> tuple[Tensor, ...]:
         q, k, v, a, b, *z = u.split(self.gate_sizes, dim=-1)
@@ -117,11 +116,11 @@ class GatedDeltaNetCell(KeyedCell):
         self,
         chunks: Chunks,
         u_NBSG: Float[Tensor, "N B S G"],
-        decay_A: Float[Tensor, "A"],
+        parameters_RA: Float[Tensor, "R A"],
         state: GatedDeltaNetState,
         fresh: GatedDeltaNetState,
     ) -> tuple[Float[Tensor, "T B H"], GatedDeltaNetState]:
-        q, k, v, log_a, b, *z = self._gates(u_NBSG, decay_A)
+        q, k, v, log_a, b, *z = self._gates(u_NBSG, parameters_RA[0])
         q, k, v = (by_head(part, self.heads) for part in (q, k, v))  # (N, B, A, S, K or P)
         b = chunks.held(b.transpose(2, 3), 0)  # (N, B, A, S)
         g = chunks.held(log_a.transpose(2, 3), 0).cumsum(-1)

@@ -24,14 +24,13 @@ Initialiser: as published: e^A uniform in 1 to 16, biases of d such that softplu
 other biases zero, the matrix uniform in ±1/√H.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch.nn.functional import silu
 
-from elman.axes import Bool, Float, Int, Tensor
+from elman.axes import Float, Tensor
 from elman.cells.cell import Weights
 from elman.cells.checks import check_size
 from elman.cells.chunks import Chunks, factor, factors, linear
@@ -67,6 +66,10 @@ class Mamba2Cell(MatrixCell):
         check_size("state_size", self.state_size)
 
     @property
+    def keys(self) -> int:
+        return self.state_size
+
+    @property
     def gate_names(self) -> tuple[str, ...]:
         return self.gates if self.output_gate else self.gates[1:]
 
@@ -89,7 +92,14 @@ class Mamba2Cell(MatrixCell):
 
     def gate_values(self, weights: Weights, x: Float[Tensor, "*steps D"]) -> tuple[Tensor, ...]:
         """SiLU(z), if there is an output gate, x, B, C and Δ."""
-        *others, d = super().gate_values(weights, x)
+        return self._gates(self.inputs_of_gates(weights, x))
+
+    def parameters(self, weights: Weights) -> Float[Tensor, "R A"]:
+        """-e^A and D."""
+        return torch.stack([-exp(weights["a_log"]), weights["skip"]])
+
+    def _gates(self, u: Float[Tensor, "*steps G"]) -> tuple[Tensor, ...]:
+        *others, d = u.split(self.gate_sizes, dim=-1)
         return *map(silu, others), softplus(d)
 
     def step(
@@ -103,21 +113,18 @@ class Mamba2Cell(MatrixCell):
         y_BH = ((C[:, None, None] @ S).squeeze(-2) + weights["skip"].unsqueeze(-1) * x).flatten(1)
         return y_BH * z[0] if z else y_BH, Mamba2State(S.flatten(1))
 
-    def scan(
+    def by_chunks(
         self,
-        run: Callable[..., Any],  # noqa: ARG002
-        weights: Weights,
-        x_TBD: Float[Tensor, "T B D"],
+        chunks: Chunks,
+        u_NBSG: Float[Tensor, "N B S G"],
+        parameters_RA: Float[Tensor, "R A"],
         state: Mamba2State,
-        lengths_B: Int[Tensor, "B"] | None = None,
-        reset_TB: Bool[Tensor, "T B"] | None = None,
-        *,
         fresh: Mamba2State,
     ) -> tuple[Float[Tensor, "T B H"], Mamba2State]:
-        chunks = Chunks.of(x_TBD, self.chunk_size, lengths_B, reset_TB)
-        *z, x, B, C, d = self.gate_values(weights, chunks.cut(x_TBD))
+        decay_A, skip_A = parameters_RA
+        *z, x, B, C, d = self._gates(u_NBSG)
         d = chunks.held(d.transpose(2, 3), 0)  # (N, B, A, S)
-        g = (-exp(weights["a_log"]).unsqueeze(-1) * d).cumsum(-1)
+        g = (decay_A.unsqueeze(-1) * d).cumsum(-1)
 
         x_heads = x.unflatten(-1, (self.heads, -1))  # (N, B, S, A, P)
         steps = x_heads * d.mT.unsqueeze(-1)
@@ -129,7 +136,7 @@ class Mamba2Cell(MatrixCell):
         scores = (C @ B.mT).unsqueeze(2) * factors(g, g)
         within = (scores @ steps.transpose(2, 3).contiguous()).transpose(2, 3)
         before = (C @ S_before.transpose(2, 3).flatten(3)).unflatten(-1, (self.heads, -1)) * factor(g).mT.unsqueeze(-1)
-        y_NBSH = (within + before + weights["skip"].unsqueeze(-1) * x_heads).flatten(3)
+        y_NBSH = (within + before + skip_A.unsqueeze(-1) * x_heads).flatten(3)
         return chunks.join(y_NBSH * z[0] if z else y_NBSH), Mamba2State(S.flatten(1))
 
     def _by_head(self, state: Mamba2State) -> Tensor:

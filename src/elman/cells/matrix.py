@@ -53,6 +53,11 @@ class MatrixCell(Cell):
         """Rows of each gate in `weight_ih`, in the order of `gate_names`."""
 
     @property
+    @abstractmethod
+    def keys(self) -> int:
+        """Size of a key."""
+
+    @property
     def piece_size(self) -> int:
         return self.value_size
 
@@ -75,6 +80,36 @@ class MatrixCell(Cell):
         """What `project` gives, gate by gate."""
         return self.inputs_of_gates(weights, x).split(self.gate_sizes, dim=-1)
 
+    def parameters(self, weights: Weights) -> Float[Tensor, "R A"]:
+        """What `by_chunks` reads of the weights besides W and b: R numbers for each head."""
+        return next(iter(weights.values())).new_empty(0, self.heads)
+
+    @abstractmethod
+    def by_chunks(
+        self,
+        chunks: Chunks,
+        u_NBSG: Float[Tensor, "N B S G"],
+        parameters_RA: Float[Tensor, "R A"],
+        state: Any,
+        fresh: Any,
+    ) -> tuple[Float[Tensor, "T B H"], Any]:
+        """The scan, from W x + b and `parameters` on."""
+
+    def scan(
+        self,
+        run: Callable[..., Any],  # noqa: ARG002
+        weights: Weights,
+        x_TBD: Float[Tensor, "T B D"],
+        state: Any,
+        lengths_B: Int[Tensor, "B"] | None = None,
+        reset_TB: Bool[Tensor, "T B"] | None = None,
+        *,
+        fresh: Any,
+    ) -> tuple[Float[Tensor, "T B H"], Any]:
+        chunks = Chunks.of(x_TBD, self.chunk_size, lengths_B, reset_TB)
+        u_NBSG = self.inputs_of_gates(weights, chunks.cut(x_TBD))
+        return self.by_chunks(chunks, u_NBSG, self.parameters(weights), state, fresh)
+
 
 @dataclass(frozen=True)
 class KeyedCell(MatrixCell):
@@ -94,37 +129,6 @@ class KeyedCell(MatrixCell):
     def keys(self) -> int:
         """Size of a key."""
         return self.key_size or self.value_size
-
-    @staticmethod
-    def decay(weights: Weights) -> Float[Tensor, "A"] | None:  # noqa: ARG004
-        """What the logarithm of each head's decay is a multiple of, if it is one."""
-        return None
-
-    @abstractmethod
-    def by_chunks(
-        self,
-        chunks: Chunks,
-        u_NBSG: Float[Tensor, "N B S G"],
-        decay_A: Any,
-        state: Any,
-        fresh: Any,
-    ) -> tuple[Float[Tensor, "T B H"], Any]:
-        """The scan, from W x + b and `decay` on."""
-
-    def scan(
-        self,
-        run: Callable[..., Any],  # noqa: ARG002
-        weights: Weights,
-        x_TBD: Float[Tensor, "T B D"],
-        state: Any,
-        lengths_B: Int[Tensor, "B"] | None = None,
-        reset_TB: Bool[Tensor, "T B"] | None = None,
-        *,
-        fresh: Any,
-    ) -> tuple[Float[Tensor, "T B H"], Any]:
-        chunks = Chunks.of(x_TBD, self.chunk_size, lengths_B, reset_TB)
-        u_NBSG = self.inputs_of_gates(weights, chunks.cut(x_TBD))
-        return self.by_chunks(chunks, u_NBSG, self.decay(weights), state, fresh)
 
 
 def initialise_decay(cell: MatrixCell, weights: Weights, gate: str) -> None:

@@ -120,7 +120,7 @@ class MLSTMCell(KeyedCell):
         self,
         chunks: Chunks,
         u_NBSG: Float[Tensor, "N B S G"],
-        decay_A: None,  # noqa: ARG002
+        parameters_RA: Float[Tensor, "R A"],  # noqa: ARG002
         state: MLSTMState,
         fresh: MLSTMState,
     ) -> tuple[Float[Tensor, "T B H"], MLSTMState]:

@@ -14,7 +14,8 @@ from elman.axes import Bool, Float, Int, Tensor
 from elman.cells import Cell, State, Weights
 from elman.cells.chunks import Chunks
 from elman.cells.gated_deltanet import GatedDeltaNetCell
-from elman.cells.matrix import KeyedCell
+from elman.cells.mamba2 import Mamba2Cell
+from elman.cells.matrix import MatrixCell
 from elman.cells.mlstm import MLSTMCell
 from elman.engines import native
 
@@ -24,7 +25,7 @@ if _has_core:
 
 _DTYPES = (torch.float32, torch.float64)
 # In the order of their numbers. Cells made from these may be others: they aren't served.
-_CELLS: tuple[type[KeyedCell], ...] = (GatedDeltaNetCell, MLSTMCell)
+_CELLS: tuple[type[MatrixCell], ...] = (GatedDeltaNetCell, MLSTMCell, Mamba2Cell)
 
 
 def serves(cell: Cell, weights: Weights, x_TBD: Tensor, state: State, fresh: State) -> bool:
@@ -38,7 +39,7 @@ def serves(cell: Cell, weights: Weights, x_TBD: Tensor, state: State, fresh: Sta
 
 
 def scan(
-    cell: KeyedCell,
+    cell: MatrixCell,
     weights: Weights,
     x_TBD: Float[Tensor, "T B D"],
     state: State,
@@ -48,10 +49,9 @@ def scan(
 ) -> tuple[Float[Tensor, "T B H"], State]:
     """`cell.scan` by the core."""
     dtype = state[0].dtype
-    decay = cell.decay(weights)
     arguments = (
         cell.inputs_of_gates(weights, x_TBD).to(dtype),
-        None if decay is None else decay.to(dtype),
+        cell.parameters(weights).to(dtype),
         _side_by_side(state),
         None if reset_TB is None else _side_by_side(fresh).squeeze(0).to(dtype),
         lengths_B,
@@ -69,19 +69,22 @@ def scan(
     return y_TBH, _parted(cell, last)
 
 
-def _form(cell: KeyedCell) -> list[int]:
-    number = _CELLS.index(type(cell))
-    option = cell.output_gate if isinstance(cell, GatedDeltaNetCell) else cell.forget_gate == "exp"  # type: ignore[attr-defined]
-    return [number, int(option), cell.heads, cell.keys, cell.value_size, cell.chunk_size]
+def _form(cell: MatrixCell) -> list[int]:
+    option = cell.forget_gate == "exp" if isinstance(cell, MLSTMCell) else cell.output_gate  # type: ignore[attr-defined]
+    return [_CELLS.index(type(cell)), int(option), cell.heads, cell.keys, cell.value_size, cell.chunk_size]
 
 
-def _cell(form: Sequence[int]) -> KeyedCell:
+def _cell(form: Sequence[int]) -> MatrixCell:
     """The cell of a form."""
     number, option, heads, keys, values, chunk = form
-    sizes: dict[str, Any] = {"heads": heads, "key_size": keys, "chunk_size": chunk}
-    if _CELLS[number] is MLSTMCell:
-        return MLSTMCell(heads * values, forget_gate="exp" if option else "sigmoid", **sizes)
-    return GatedDeltaNetCell(heads * values, output_gate=bool(option), **sizes)
+    kind = _CELLS[number]
+    options: dict[str, Any] = {"heads": heads, "chunk_size": chunk}
+    options["state_size" if kind is Mamba2Cell else "key_size"] = keys
+    if kind is MLSTMCell:
+        options["forget_gate"] = "exp" if option else "sigmoid"
+    else:
+        options["output_gate"] = bool(option)
+    return kind(heads * values, **options)
 
 
 def _side_by_side(state: State) -> Tensor:
@@ -95,24 +98,26 @@ def _parted(cell: Cell, state: Float[Tensor, "B S"]) -> State:
 
 
 def _save(ctx: Any, inputs: tuple, output: tuple) -> None:
-    u, decay, state, fresh, lengths, reset, form, _ = inputs
+    u, parameters, state, fresh, lengths, reset, form, _ = inputs
     borders = output[2]
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(borders)
     ctx.form = list(form)
-    ctx.save_for_backward(u, decay, state, fresh, lengths, reset, borders)
+    ctx.save_for_backward(u, parameters, state, fresh, lengths, reset, borders)
 
 
 def _backward(ctx: Any, dy: Tensor | None, dlast: Tensor | None, _: Any) -> tuple:
-    u, decay, state, fresh, lengths, reset, borders = ctx.saved_tensors
+    u, parameters, state, fresh, lengths, reset, borders = ctx.saved_tensors
     found: Sequence[Tensor | None]
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-        found = _differentiable_backward(ctx.form, dy, dlast, u, decay, state, fresh, lengths, reset)
+        found = _differentiable_backward(ctx.form, dy, dlast, u, parameters, state, fresh, lengths, reset)
     else:
-        found = torch.ops.elman.chunks_backward(dy, dlast, u, decay, state, fresh, lengths, reset, borders, ctx.form)
-    du, ddecay, dstate, dfresh = found
+        found = torch.ops.elman.chunks_backward(
+            dy, dlast, u, parameters, state, fresh, lengths, reset, borders, ctx.form
+        )
+    du, dparameters, dstate, dfresh = found
     none = (None, None, None, None)
-    return du, None if decay is None else ddecay, dstate, None if fresh is None else dfresh, *none
+    return du, dparameters, dstate, None if fresh is None else dfresh, *none
 
 
 def _differentiable_backward(
@@ -120,7 +125,7 @@ def _differentiable_backward(
     dy: Tensor | None,
     dlast: Tensor | None,
     u: Tensor,
-    decay: Tensor | None,
+    parameters: Tensor,
     state: Tensor,
     fresh: Tensor | None,
     lengths: Tensor | None,
@@ -130,9 +135,9 @@ def _differentiable_backward(
     cell = _cell(form)
     chunks = Chunks.of(u, cell.chunk_size, lengths, reset)
     start = state.new_zeros(1, state.shape[1]) if fresh is None else fresh.unsqueeze(0)
-    y, last = cell.by_chunks(chunks, chunks.cut(u), decay, _parted(cell, state), _parted(cell, start))
+    y, last = cell.by_chunks(chunks, chunks.cut(u), parameters, _parted(cell, state), _parted(cell, start))
     pairs = [(output, gradient) for output, gradient in ((y, dy), (_side_by_side(last), dlast)) if gradient is not None]
-    inputs = (u, decay, state, fresh)
+    inputs = (u, parameters, state, fresh)
     found = iter(
         torch.autograd.grad(
             [output for output, _ in pairs],

@@ -17,16 +17,17 @@ from elman.engines.operators import LIBRARY
 from elman.errors import ShapeError
 
 LIBRARY.define(
-    "chunks(Tensor u, Tensor? decay, Tensor state, Tensor? fresh, Tensor? lengths, Tensor? reset, int[] form, bool keep) "
+    "chunks(Tensor u, Tensor parameters, Tensor state, Tensor? fresh, Tensor? lengths, Tensor? reset, int[] form, bool keep) "
     "-> (Tensor y, Tensor last, Tensor borders)"
 )
 LIBRARY.define(
-    "chunks_backward(Tensor? dy, Tensor? dlast, Tensor u, Tensor? decay, Tensor state, Tensor? fresh, Tensor? lengths, "
-    "Tensor? reset, Tensor borders, int[] form) -> (Tensor du, Tensor ddecay, Tensor dstate, Tensor dfresh)"
+    "chunks_backward(Tensor? dy, Tensor? dlast, Tensor u, Tensor parameters, Tensor state, Tensor? fresh, Tensor? lengths, "
+    "Tensor? reset, Tensor borders, int[] form) -> (Tensor du, Tensor dparameters, Tensor dstate, Tensor dfresh)"
 )
 
 # Cells by their number in elman.h.
-GATED_DELTANET, MLSTM = range(2)
+GATED_DELTANET, MLSTM, MAMBA2 = range(3)
+_PARAMETERS = (1, 0, 2)
 # For benchmarks: an int64 to which each call adds the nanoseconds that its threads were at products of matrices.
 product_time: Tensor | None = None
 
@@ -44,6 +45,8 @@ class Form(NamedTuple):
     @property
     def columns(self) -> int:
         """Of u."""
+        if self.cell == MAMBA2:
+            return self.heads * (self.values + 1 + self.option * self.values) + 2 * self.keys
         gate = self.values if self.option or self.cell == MLSTM else 0
         return self.heads * (2 * self.keys + self.values + 2 + gate)
 
@@ -58,7 +61,7 @@ class Form(NamedTuple):
 
 def chunks(
     u: Tensor,
-    decay: Tensor | None,
+    parameters: Tensor,
     state: Tensor,
     fresh: Tensor | None,
     lengths: Tensor | None,
@@ -69,17 +72,17 @@ def chunks(
     """Go through sequences in chunks.
 
     u        (T, B, columns): W x + b
-    decay    (A), if the cell has one
+    parameters   (R, A): numbers for each head, those of `KeyedCell.parameters`
     fresh    (S) the state after a reset; None is zero
     keep     whether a backward pass will read the borders
 
     Gives y (T, B, A·P), last (B, S) and the states at borders of chunks.
     """
-    sizes = _checked(u, decay, state, fresh, lengths, reset, form)
-    y, last, borders = _results(u, decay, state, fresh, lengths, reset, form, keep)
+    sizes = _checked(u, parameters, state, fresh, lengths, reset, form)
+    y, last, borders = _results(u, parameters, state, fresh, lengths, reset, form, keep)
     if u.shape[0] > 0:
         y = empty(u, u.shape[0] * u.shape[1], sizes.heads * sizes.values).view(y.shape)
-    given = _held(u, decay, lengths, reset, state, fresh, borders if keep else None)
+    given = _held(u, parameters, lengths, reset, state, fresh, borders if keep else None)
     _run(False, u, sizes, [*given, y, last])
     return y, last, borders
 
@@ -88,7 +91,7 @@ def chunks_backward(
     dy: Tensor | None,
     dlast: Tensor | None,
     u: Tensor,
-    decay: Tensor | None,
+    parameters: Tensor,
     state: Tensor,
     fresh: Tensor | None,
     lengths: Tensor | None,
@@ -96,21 +99,21 @@ def chunks_backward(
     borders: Tensor,
     form: Sequence[int],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of `chunks` for those of y and last: of u, decay (or nothing), state and fresh."""
-    sizes = _checked(u, decay, state, fresh, lengths, reset, form)
+    """Gradients of `chunks` for those of y and last: of u, parameters, state and fresh."""
+    sizes = _checked(u, parameters, state, fresh, lengths, reset, form)
     steps, batch = u.shape[:2]
     y_shape = (steps, batch, sizes.heads * sizes.values)
     shapes = {"dy": (dy, y_shape), "dlast": (dlast, tuple(state.shape)), "borders": (borders, (sizes.border_size(u),))}
     require(shapes, u.dtype)
     if dy is None:
         dy = u.new_zeros(y_shape)
-    du, ddecay, dstate, dfresh = _gradients(dy, dlast, u, decay, state)
+    du, dparameters, dstate, dfresh = _gradients(dy, dlast, u, parameters, state)
     if steps > 0:
         du = empty(u, steps * batch, u.shape[2]).view(u.shape)
-    given = _held(u, decay, lengths, reset, state, fresh, borders, dy, dlast)
-    written = [du, None if decay is None else ddecay, dstate, None if reset is None else dfresh]
+    given = _held(u, parameters, lengths, reset, state, fresh, borders, dy, dlast)
+    written = [du, dparameters, dstate, None if reset is None else dfresh]
     _run(True, u, sizes, [*given, *written])
-    return du, ddecay, dstate, dfresh if reset is not None else dfresh.zero_()
+    return du, dparameters, dstate, dfresh if reset is not None else dfresh.zero_()
 
 
 def _run(backwards: bool, u: Tensor, form: Form, arrays: list[Tensor | None]) -> None:
@@ -137,7 +140,7 @@ def _held(*arrays: Tensor | None) -> list[Tensor | None]:
 
 def _results(
     u: Tensor,
-    decay: Tensor | None,  # noqa: ARG001
+    parameters: Tensor,  # noqa: ARG001
     state: Tensor,
     fresh: Tensor | None,  # noqa: ARG001
     lengths: Tensor | None,  # noqa: ARG001
@@ -155,12 +158,12 @@ def _gradients(
     dy: Tensor | None,  # noqa: ARG001
     dlast: Tensor | None,  # noqa: ARG001
     u: Tensor,
-    decay: Tensor | None,
+    parameters: Tensor,
     state: Tensor,
     *rest: object,  # noqa: ARG001
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Empty tensors in the shapes of the results of `chunks_backward`."""
-    return _like(u), u.new_empty(0) if decay is None else _like(decay), _like(state), state.new_empty(state.shape[1])
+    return _like(u), _like(parameters), _like(state), state.new_empty(state.shape[1])
 
 
 def _like(array: Tensor) -> Tensor:
@@ -169,7 +172,7 @@ def _like(array: Tensor) -> Tensor:
 
 def _checked(
     u: Tensor,
-    decay: Tensor | None,
+    parameters: Tensor,
     state: Tensor,
     fresh: Tensor | None,
     lengths: Tensor | None,
@@ -177,22 +180,18 @@ def _checked(
     form: Sequence[int],
 ) -> Form:
     """The form. Raise `ShapeError` unless all shapes and dtypes fit it: the core reads memory as it is told to."""
-    if len(form) != len(Form._fields) or form[0] not in (GATED_DELTANET, MLSTM) or min(form[2:]) < 1:
+    if len(form) != len(Form._fields) or form[0] not in range(len(_PARAMETERS)) or min(form[2:]) < 1:
         names = ", ".join(Form._fields)
-        raise ShapeError(
-            f"form={list(form)}: give {names}, the cell one of {GATED_DELTANET}, {MLSTM}, sizes above zero."
-        )
+        raise ShapeError(f"form={list(form)}: give {names}, the cell below {len(_PARAMETERS)}, sizes above zero.")
     sizes = Form(*form)
     if u.dim() != 3 or u.dtype not in (torch.float32, torch.float64):
         raise ShapeError(
             f"u has shape {tuple(u.shape)} and dtype {u.dtype}: give (T, B, {sizes.columns}), torch.float32 or torch.float64."
         )
-    if (decay is None) == (sizes.cell == GATED_DELTANET):
-        raise ShapeError("a gated DeltaNet has a decay, an mLSTM has none: give it to the one, None to the other.")
     steps, batch = u.shape[:2]
     shapes: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {
         "u": (u, (steps, batch, sizes.columns)),
-        "decay": (decay, (sizes.heads,)),
+        "parameters": (parameters, (_PARAMETERS[sizes.cell], sizes.heads)),
         "state": (state, (batch, sizes.state_size)),
         "fresh": (fresh, (sizes.state_size,)),
         "lengths": (lengths, (batch,)),
