@@ -1,4 +1,4 @@
-"""What `split` and `cat` give, and their derivatives of every kind, from memory that is used again."""
+"""What `split`, `cat` and `linear` give, and their derivatives of every kind, from memory that is used again."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
 from elman import _native
-from elman.engines.parts import cut, join
+from elman.engines.parts import cut, join, linear
 
 
 def _first_and_last(x: Tensor) -> Tensor:
@@ -31,6 +31,30 @@ def test_derivatives(function: Callable[[Tensor], Tensor]) -> None:
     assert gradgradcheck(function, (x,))
     xs = torch.randn(3, 7, 2, 2, dtype=torch.float64)
     torch.testing.assert_close(torch.func.vmap(function)(xs), torch.stack([function(x) for x in xs]))
+
+
+# PyTorch's own, as it makes its rules for forward mode.
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_a_product_over_all_steps_is_pytorchs_with_its_derivatives(with_bias: bool) -> None:
+    torch.manual_seed(0)
+    leaves = [
+        torch.randn(*shape, dtype=torch.float64, requires_grad=True)
+        for shape in [(5, 2, 3), (4, 3), *([(4,)] if with_bias else [])]
+    ]
+
+    def run(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return linear(x, weight, bias)
+
+    torch.testing.assert_close(run(*leaves), torch.nn.functional.linear(*leaves))
+    assert gradcheck(run, leaves, check_forward_ad=True)
+    assert gradgradcheck(run, leaves)
+    leaves[0].requires_grad_(False)
+    assert gradcheck(run, leaves)
+    for steps, batch in [(0, 2), (3, 0)]:
+        u = run(leaves[0].new_zeros(steps, batch, 3), *leaves[1:])
+        assert u.shape == (steps, batch, 4)
+        u.sum().backward()
 
 
 def test_cut_and_join_undo_each_other() -> None:

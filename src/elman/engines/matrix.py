@@ -18,6 +18,7 @@ from elman.cells.mamba2 import Mamba2Cell
 from elman.cells.matrix import MatrixCell
 from elman.cells.mlstm import MLSTMCell
 from elman.engines import native
+from elman.engines.parts import linear
 
 _has_core = native.instruction_set() is not None
 if _has_core:
@@ -50,7 +51,7 @@ def scan(
     """`cell.scan` by the core."""
     dtype = state[0].dtype
     arguments = (
-        cell.inputs_of_gates(weights, x_TBD).to(dtype),
+        linear(x_TBD, weights["weight_ih"], weights.get("bias_ih")).to(dtype),
         cell.parameters(weights).to(dtype),
         _side_by_side(state),
         None if reset_TB is None else _side_by_side(fresh).squeeze(0).to(dtype),
