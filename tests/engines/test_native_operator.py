@@ -282,6 +282,21 @@ def test_exported_equals_eager(kind: str, lengths: bool) -> None:
             torch.testing.assert_close(program(x, given), model(x, given), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["lstm", "lru", "rglru", "mlstm", "gated_deltanet", "mamba2"])
+def test_without_memory_there_are_shapes_alone(name: str) -> None:
+    """On the device "meta", forwards and backwards."""
+    layer = layers_of(name, 3, 4, device="meta")
+    x = torch.empty(5, 2, 3, device="meta", requires_grad=True)
+    with torch.no_grad():
+        assert layer(x)[0].shape == (5, 2, 4)
+    y, _ = layer(x)
+    y.sum().backward()
+    assert y.shape == (5, 2, 4)
+    assert x.grad is not None
+    assert x.grad.is_meta
+    assert x.grad.shape == x.shape
+
+
 @pytest.mark.parametrize("with_lengths", [False, True])
 @smooth_cells
 def test_second_derivatives_are_right(cell: Cell, with_lengths: bool) -> None:

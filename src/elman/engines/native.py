@@ -81,12 +81,7 @@ def _how_to_get() -> str:
 
 def reuses_memory(arrays: Sequence[Tensor]) -> bool:
     """Whether what is made of these may stand in memory of the core's (`elman.engines.memory`): nothing transforms the call."""
-    return (
-        _native is not None
-        and all(array.device.type == "cpu" for array in arrays)
-        and plain(arrays)
-        and not beyond_the_core(arrays)
-    )
+    return _native is not None and plain(arrays) and not beyond_the_core(arrays)
 
 
 def instruction_set() -> str | None:
@@ -242,7 +237,7 @@ def plain(leaves: Sequence[Tensor]) -> bool:
     return (
         not torch.compiler.is_compiling()
         and torch._C._len_torch_dispatch_stack() == 0
-        and all(type(leaf) in {Tensor, torch.nn.Parameter} for leaf in leaves)
+        and all(type(leaf) in {Tensor, torch.nn.Parameter} and leaf.is_cpu for leaf in leaves)
     )
 
 
