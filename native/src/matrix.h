@@ -104,7 +104,7 @@ template <class Real>
 void transpose(Matrix<Real> to, Matrix<Real> from, int64_t rows, int64_t columns) {
     constexpr int L = LANES<Real>;
     typedef typename Simd<Real>::V V;
-    const std::make_index_sequence<L> all;
+    const std::make_index_sequence<L> all{};
     for (int64_t i = 0; i < rows; i += L)
         for (int64_t n = 0; n < columns; n += L) {
             V square[L], other[L];
