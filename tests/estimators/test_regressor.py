@@ -81,8 +81,9 @@ def test_what_is_fitted_can_be_stored() -> None:
 def test_it_says_where_it_is_no_better_than_the_mean() -> None:
     x_NTD, _ = phases(30)
     noise_N = np.random.default_rng(1).standard_normal(30)
+    # One update, so large that whatever the noise of a few held out is, and however a machine rounds, it is missed by far.
     with pytest.warns(UserWarning, match="no better than the training mean"):
-        SequenceRegressor(**{**SMALL, "lr": 1.0}, steps=20).fit(x_NTD, noise_N)
+        SequenceRegressor(**{**SMALL, "lr": 1.0}, steps=1).fit(x_NTD, noise_N)
 
 
 def test_targets_that_are_all_alike_are_learnt_as_they_are() -> None:
