@@ -122,35 +122,30 @@ struct Chunk {
         return {at, at + K * P, at + K * P + K};
     }
 
-    void read(const State& from) {
-        for (int64_t i = 0; i < K; i++) memcpy(S[i], from.S + i * P, P * sizeof(Real));
-        if (NORMALISED) memcpy(N, from.N, K * sizeof(Real)), m = *from.m;
+    void read(const State& from) { read(from, S, N, m); }
+    void write(const State& to) const { write(to, S, N, m); }
+    void read_gradient(const State& from) { read(from, dS, dN, dm); }
+    void write_gradient(const State& to) const { write(to, dS, dN, dm); }
+    void clear_state() { clear(S, N, m); }
+    void clear_gradient() { clear(dS, dN, dm); }
+
+    void read(const State& from, Matrix<Real> matrix, Real* vector, Real& number) const {
+        for (int64_t i = 0; i < K; i++) memcpy(matrix[i], from.S + i * P, P * sizeof(Real));
+        if (NORMALISED) memcpy(vector, from.N, K * sizeof(Real)), number = *from.m;
     }
-    void write(const State& to) const {
-        for (int64_t i = 0; i < K; i++) memcpy(to.S + i * P, S[i], P * sizeof(Real));
-        if (NORMALISED) memcpy(to.N, N, K * sizeof(Real)), *to.m = m;
+    void write(const State& to, Matrix<Real> matrix, const Real* vector, Real number) const {
+        for (int64_t i = 0; i < K; i++) memcpy(to.S + i * P, matrix[i], P * sizeof(Real));
+        if (NORMALISED) memcpy(to.N, vector, K * sizeof(Real)), *to.m = number;
     }
-    void read_gradient(const State& from) {
-        for (int64_t i = 0; i < K; i++) memcpy(dS[i], from.S + i * P, P * sizeof(Real));
-        if (NORMALISED) memcpy(dN, from.N, K * sizeof(Real)), dm = *from.m;
-    }
-    void write_gradient(const State& to) const {
-        for (int64_t i = 0; i < K; i++) memcpy(to.S + i * P, dS[i], P * sizeof(Real));
-        if (NORMALISED) memcpy(to.N, dN, K * sizeof(Real)), *to.m = dm;
+    void clear(Matrix<Real> matrix, Real* vector, Real& number) const {
+        for (int64_t i = 0; i < K; i++) memset(matrix[i], 0, P * sizeof(Real));
+        memset(vector, 0, K * sizeof(Real)), number = 0;
     }
     void add_gradient(const State& to) const {
         for (int64_t i = 0; i < K; i++)
             for (int64_t j = 0; j < P; j++) to.S[i * P + j] += dS[i][j];
         for (int64_t i = 0; NORMALISED && i < K; i++) to.N[i] += dN[i];
         if (NORMALISED) *to.m += dm;
-    }
-    void clear_state() {
-        for (int64_t i = 0; i < K; i++) memset(S[i], 0, P * sizeof(Real));
-        memset(N, 0, K * sizeof(Real)), m = 0;
-    }
-    void clear_gradient() {
-        for (int64_t i = 0; i < K; i++) memset(dS[i], 0, P * sizeof(Real));
-        memset(dN, 0, K * sizeof(Real)), dm = 0;
     }
 
     // The chunk that begins at t0 ends where it is full, before a reset, or with the sequence.

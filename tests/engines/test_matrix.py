@@ -153,7 +153,6 @@ def test_every_instruction_set_agrees_with_its_own_scan(kind: type[MatrixCell], 
             with using_instruction_set(isa):
                 found = values_and_gradients(case, by_engine(Engine.SCAN, *rest, keys == 7))
             for name, value in found.items():
-                # An mLSTM divides by a sum that may be nearly zero.
                 limit = (1e-4 if dtype is torch.float32 else 1e-11) * (1 + expected[name].detach().abs().max())
                 assert (value - expected[name]).detach().abs().max() <= limit, name
 
@@ -186,6 +185,20 @@ def test_neither_threads_nor_other_rows_change_a_bit(kind: type[MatrixCell]) -> 
                 case.state._make(s[row : row + 1] for s in case.state),
             )
             torch.testing.assert_close(whole[:, row : row + 1], alone, rtol=1e-5, atol=1e-6)
+
+
+def test_where_two_are_the_largest_each_gets_half_of_the_gradient() -> None:
+    """Of an mLSTM's gates, and of |nᵀ q| and e^{-m}: all zeros and ones, so that each step has both ties."""
+    case = random_case(MLSTMCell(1, forget_gate="exp"), 2, 1, 1, 0, "cpu")
+    leaves = {name: torch.zeros_like(leaf) for name, leaf in case.leaves().items()}
+    leaves["bias_ih"] = torch.tensor([0.5, 1, 1, 0, 0, 0], dtype=torch.float64)
+    leaves["x"] += 1
+    case = case.with_leaves({name: leaf.requires_grad_() for name, leaf in leaves.items()})
+    # From n = 0 the first step makes n = 1, the second 2: the one has q n = 1/2, the other 1, which is e^0.
+    by_core, by_fold = (values_and_gradients(case, by_engine(engine)) for engine in (Engine.SCAN, Engine.REFERENCE))
+
+    assert by_fold["gradient of bias_ih"][3:5].ne(0).any()
+    assert_same(by_core, by_fold)
 
 
 @every_cell
@@ -234,7 +247,9 @@ def test_autocast_and_float32_give_float32(cell: MatrixCell, recwarn: pytest.War
         coarse, last = scan(case.cell, case.weights, case.x_TBD, case.state)
 
     assert coarse.dtype == last[0].dtype == torch.float32
-    assert 0 < (y - coarse).abs().max() < 0.1 * y.abs().max()
+    # Exponential gates make errors of their inputs larger.
+    limit = 0.1 if getattr(cell, "forget_gate", None) == "exp" else 3e-2
+    assert 0 < (y - coarse).abs().max() < limit * y.abs().max()
     coarse.sum().backward()
     assert all(weight.grad.dtype == torch.float32 for weight in case.weights.values())
     assert not recwarn

@@ -234,6 +234,7 @@ def beyond_the_core(leaves: Sequence[Tensor]) -> bool:
 
 
 def plain(leaves: Sequence[Tensor]) -> bool:
+    """Whether these are tensors in a CPU's memory and nothing looks on: then an operator may be called without its dispatch."""
     return (
         not torch.compiler.is_compiling()
         and torch._C._len_torch_dispatch_stack() == 0

@@ -77,11 +77,12 @@ class _Linear(torch.autograd.Function):
         x_TBD, weight_GD = ctx.saved_tensors
         (du_TBG,) = gradients
         du_NG = du_TBG.flatten(0, 1)
-        dx_TBD = None
+        dx_TBD = dweight_GD = None
         if ctx.needs_input_grad[0]:
             # With a graph of its own, for second derivatives, it is PyTorch's.
             dx_TBD = du_TBG @ weight_GD if torch.is_grad_enabled() else _product(du_TBG, weight_GD)
-        dweight_GD = du_NG.T @ x_TBD.flatten(0, 1)
+        if ctx.needs_input_grad[1]:
+            dweight_GD = du_NG.T @ x_TBD.flatten(0, 1)
         return dx_TBD, dweight_GD, *([du_NG.sum(0)] if ctx.with_bias else [])
 
 
