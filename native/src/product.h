@@ -13,40 +13,46 @@ constexpr int64_t PANEL_BYTES = 512 * 1024;
 template <class Real>
 constexpr int64_t PANELS = PANEL_BYTES / (INNER_CHUNK * BLOCK<Real> * sizeof(Real));
 
+// Rows of a that are made ready together: where they run along the inner index, a line of the cache.
+constexpr int GROUP = 2 * TILE;
+
 // Multiplications that one thread does sooner than it could call another.
 constexpr int64_t SMALL_PRODUCT = 1 << 17;
 
 constexpr int64_t align64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
-// Of each thread: its panels, a tile for the columns at the right edge, and bf16 pairs of TILE rows of a.
+// Of each thread: its panels, a tile for the columns at the right edge, and a group of rows of a, as they are read.
 template <class Real>
 int64_t product_bytes_per_thread() {
-    return align64(PANEL_BYTES + TILE * BLOCK<Real> * sizeof(Real) + BLOCK<Real> * sizeof(Real) + TILE * INNER_CHUNK * 4);
+    return align64(PANEL_BYTES + TILE * BLOCK<Real> * sizeof(Real) + BLOCK<Real> * sizeof(Real) + GROUP * INNER_CHUNK * sizeof(Real));
 }
 
 template <class Kind>
 struct Multiplication {
     typedef typename Kind::Element Real;
+    typedef typename Kind::Left Left;
     const elman_product& p;
 
     void part(int64_t row_begin, int64_t row_end, int64_t block_begin, int64_t block_end, char* memory) const {
         Real* panels = (Real*)memory;
         Real* edge = (Real*)(memory + PANEL_BYTES);
         Real* bias = edge + TILE * BLOCK<Real>;
-        uint32_t* pairs = (uint32_t*)(bias + BLOCK<Real>);
+        Left* group = (Left*)(bias + BLOCK<Real>);
         for (int64_t block0 = block_begin; block0 < block_end; block0 += PANELS<Real>) {
             const int64_t block1 = block0 + PANELS<Real> < block_end ? block0 + PANELS<Real> : block_end;
             for (int64_t k0 = 0; k0 < p.k || k0 == 0; k0 += INNER_CHUNK) {
                 const int64_t depth = k0 + INNER_CHUNK < p.k ? INNER_CHUNK : p.k - k0;
                 for (int64_t block = block0; block < block1; block++)
                     pack(panels + (block - block0) * INNER_CHUNK * BLOCK<Real>, k0, depth, block * BLOCK<Real>);
-                for (int64_t row = row_begin; row < row_end; row += TILE) {
-                    const int rows = row + TILE < row_end ? TILE : (int)(row_end - row);
+                for (int64_t row = row_begin; row < row_end; row += GROUP) {
+                    const int rows = row + GROUP < row_end ? GROUP : (int)(row_end - row);
                     int64_t a_row, a_column;
-                    const auto* a = left(row, rows, k0, depth, pairs, &a_row, &a_column);
-                    for (int64_t block = block0; block < block1; block++)
-                        tile(row, rows, block, a, a_row, a_column, panels + (block - block0) * INNER_CHUNK * BLOCK<Real>,
-                             (depth + Kind::pair - 1) / Kind::pair, k0 == 0, edge, bias);
+                    const Left* a = left(row, rows, k0, depth, group, &a_row, &a_column);
+                    for (int m = 0; m < rows; m += TILE)
+                        for (int64_t block = block0; block < block1; block++)
+                            tile(row + m, rows - m < TILE ? rows - m : TILE, block, a + m * a_row, a_row, a_column,
+                                 panels + (block - block0) * INNER_CHUNK * BLOCK<Real>, (depth + Kind::pair - 1) / Kind::pair, k0 == 0,
+                                 edge, bias);
                 }
             }
         }
@@ -61,37 +67,38 @@ struct Multiplication {
 #endif
     }
 
-    const typename Kind::Left* left(int64_t row, [[maybe_unused]] int rows, int64_t k0, [[maybe_unused]] int64_t depth,
-                                    [[maybe_unused]] uint32_t* pairs, int64_t* a_row, int64_t* a_column) const {
+    // Rows of a as they stand if they run along the inner index. Else they are gathered: from one inner index to the next it is a
+    // whole row, often a page of its own and a place in the cache that all share.
+    const Left* left(int64_t row, int rows, int64_t k0, int64_t depth, Left* to, int64_t* a_row, int64_t* a_column) const {
         const Real* a = (const Real*)p.a + row * p.a_row + k0 * p.a_column;
+        *a_row = 1, *a_column = GROUP;
         if constexpr (Kind::pair == 1) {
-            *a_row = p.a_row, *a_column = p.a_column;
-            return a;
+            if (p.a_row != 1 || p.a_column == 1) {
+                *a_row = p.a_row, *a_column = p.a_column;
+                return a;
+            }
+            if (rows == GROUP)
+                for (int64_t k = 0; k < depth; k++) memcpy(to + k * GROUP, a + k * p.a_column, GROUP * sizeof(Real));
+            else
+                for (int64_t k = 0; k < depth; k++) memcpy(to + k * GROUP, a + k * p.a_column, rows * sizeof(Real));
         }
 #if defined(ELMAN_HAS_BF16)
-        else {
-            if (p.a_column == 1) {
-                *a_row = INNER_CHUNK / 2, *a_column = 1;
-                for (int m = 0; m < rows; m++) pair_row(pairs + m * *a_row, a + m * p.a_row, depth);
-            } else {
-                *a_row = 1, *a_column = TILE;
-                for (int64_t k = 0; k < depth; k += 2) {
-                    const float* low = a + k * p.a_column;
-                    if (p.a_row == 1) {
-                        interleave(pairs + k / 2 * TILE, low, k + 1 < depth ? low + p.a_column : nullptr, rows);
-                        continue;
-                    }
-                    for (int m = 0; m < rows; m++)
-                        pairs[k / 2 * TILE + m] =
-                            pair_of(low[m * p.a_row], k + 1 < depth ? low[m * p.a_row + p.a_column] : 0.0f);
-                }
+        else if (p.a_column == 1) {
+            *a_row = INNER_CHUNK / 2, *a_column = 1;
+            for (int m = 0; m < rows; m++) pair_row(to + m * *a_row, a + m * p.a_row, depth);
+        } else {
+            for (int64_t k = 0; k < depth; k += 2) {
+                const float *low = a + k * p.a_column, *high = k + 1 < depth ? low + p.a_column : nullptr;
+                if (p.a_row == 1) interleave(to + k / 2 * GROUP, low, high, rows);
+                else
+                    for (int m = 0; m < rows; m++) to[k / 2 * GROUP + m] = pair_of(low[m * p.a_row], high ? high[m * p.a_row] : 0.0f);
             }
-            return pairs;
         }
 #endif
+        return to;
     }
 
-    void tile(int64_t row, int rows, int64_t block, const typename Kind::Left* a, int64_t a_row, int64_t a_column,
+    void tile(int64_t row, int rows, int64_t block, const Left* a, int64_t a_row, int64_t a_column,
               const Real* panel, int64_t inner, bool first, Real* edge, Real* bias) const {
         const int64_t column = block * BLOCK<Real>;
         const int columns = p.n - column < BLOCK<Real> ? (int)(p.n - column) : BLOCK<Real>;
@@ -126,7 +133,9 @@ void multiply(const elman_product* p) {
     const int64_t blocks = (p->n + BLOCK<Real> - 1) / BLOCK<Real>, tiles = (p->m + TILE - 1) / TILE;
     run_parallel(p->m * p->n * p->k < SMALL_PRODUCT ? 1 : p->threads, [&](int rank, int ranks) {
         // By columns where each thread gets many, as each panel is then packed once; else by rows, each of which then meets them all.
-        const bool by_columns = blocks >= 8 * ranks || tiles < ranks;
+        // Where rows are gathered too, what is split is what there is more of.
+        const bool gathered = p->a_row == 1 && p->a_column != 1;
+        const bool by_columns = (gathered ? p->m < p->n : blocks >= 8 * ranks) || tiles < ranks;
         char* memory = (char*)p->workspace + rank * product_bytes_per_thread<Real>();
         const Multiplication<Kind> work{*p};
         if (by_columns) {

@@ -1,9 +1,10 @@
 // The skeleton: a step run over time. Packs the weights, then step by step, stage by stage, column block by column block:
 // products, and on each tile the instructions.
 //
-// Work is split by tiles of rows where there are enough of them: then no thread ever waits for another. Else it is split by
-// column blocks, with a barrier after each stage. Sums never depend on the split: a row sum is made block by block, an
-// accumulator tile by tile, and these parts are added in their order at the end.
+// Work is split by tiles of rows where there are enough of them, and the weights fit a core's cache: then no thread ever waits
+// for another. Else it is split by column blocks, with a barrier after each stage, and a thread reads only its part of the
+// weights. Sums never depend on the split: a row sum is made block by block, an accumulator tile by tile, and these parts are
+// added in their order at the end.
 #pragma once
 #include "instructions.h"
 #include "list.h"
@@ -40,7 +41,6 @@ public:
         // One step of few rows: packing the weights would take longer than using them.
         unpacked_ = Kind::pair == 1 && run.steps == 1 && run.batch <= FEW_ROWS && along_rows(step, run);
         threads_ = multiplications(step) * run.batch * run.steps < SMALL_RUN ? 1 : run.threads;
-        by_tiles_ = tiles_ >= threads_;
         for (int s = 0; s < step.stage_count; s++) {
             const Stage& stage = step.stages[s];
             const int64_t blocks = (stage.width + B - 1) / B;
@@ -53,6 +53,8 @@ public:
             }
             most_pairs_ = pairs > most_pairs_ ? pairs : most_pairs_;
         }
+        // `bytes_` is what the packed weights take so far.
+        by_tiles_ = tiles_ >= threads_ && !(bytes_ > elman::cache_bytes() && even_blocks());
         for (int i = 0; i < step.constant_count; i++) constants_.push_back(take(B * sizeof(Real)));
         int32_t most_columns = 0;
         for (int i = 0; i < step.array_count; i++) {
@@ -106,6 +108,15 @@ private:
                 count += (int64_t)product.pieces * step.stages[s].width * product.inner;
             }
         return count;
+    }
+
+    // Whether no thread would get many more column blocks than another.
+    bool even_blocks() const {
+        for (int s = 0; s < step_.stage_count; s++) {
+            const int64_t blocks = (step_.stages[s].width + B - 1) / B, most = (blocks + threads_ - 1) / threads_;
+            if (10 * most * threads_ > 11 * blocks) return false;
+        }
+        return true;
     }
 
     static bool along_rows(const elman_step& step, const elman_run& run) {
@@ -215,21 +226,19 @@ private:
         };
 
         // Tiles are dealt out forwards and backwards in turn: the first ones are of the longest sequences.
-        bool mine(int64_t tile) const {
+        bool dealt(int64_t tile) const {
             const int64_t place = tile % threads_;
-            return !s_.by_tiles_ || (tile / threads_ % 2 ? threads_ - 1 - place : place) == rank_;
+            return (tile / threads_ % 2 ? threads_ - 1 - place : place) == rank_;
         }
 
-        // Calls f(first row, end) for the rows of each of this thread's tiles, of the rows from `begin` to `end`. Where
-        // threads share the rows, rank 0 does it for all.
+        // Whether this thread computes on the tile: all do where they share out the columns.
+        bool mine(int64_t tile) const { return !s_.by_tiles_ || dealt(tile); }
+
+        // Calls f(first row, end) for the rows of each tile that is dealt to this thread, of the rows from `begin` to `end`.
         template <class Function>
         void my_rows(int64_t begin, int64_t end, Function f) const {
-            if (!s_.by_tiles_) {
-                if (rank_ == 0 && begin < end) f(begin, end);
-                return;
-            }
             for (int64_t tile = begin / s_.tile_rows_; tile * s_.tile_rows_ < end; tile++) {
-                if (!mine(tile)) continue;
+                if (!dealt(tile)) continue;
                 const int64_t a = tile * s_.tile_rows_, b = a + s_.tile_rows_;
                 f(a > begin ? a : begin, b < end ? b : end);
             }
@@ -628,7 +637,7 @@ private:
 
         void clear_sums() const {
             for (int64_t tile = 0; tile < s_.tiles_; tile++) {
-                if (s_.by_tiles_ ? !mine(tile) : rank_ != 0) continue;
+                if (!dealt(tile)) continue;
                 memset(s_.reals(s_.accumulators_) + tile * s_.accumulator_stride(), 0, s_.accumulator_stride() * sizeof(Real));
                 for (int i = 0; i < step_.array_count; i++) {
                     const int64_t bytes = s_.cut_bytes(i) / s_.tiles_;

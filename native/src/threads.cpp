@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #endif
 #include <pthread.h>
+#include <unistd.h>
 
 #include <condition_variable>
 #include <mutex>
@@ -140,6 +141,17 @@ const OpenMP* openmp() {
 }
 
 }  // namespace
+
+int64_t cache_bytes() {
+    static const int64_t bytes = [] {
+        int64_t found = 0;
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+        found = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+        return (found > 0 ? found : 1 << 20) / 4 * 3;
+    }();
+    return bytes;
+}
 
 void Barrier::wait(int ranks) {
     if (ranks == 1) return;

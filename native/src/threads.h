@@ -1,6 +1,8 @@
 // Threads. If the process has GNU OpenMP's already (torch brings it), they are borrowed: they go on spinning for some
 // milliseconds after torch's last operation, and threads of ours beside them would get half of a core. Else we have our own.
 #pragma once
+#include <stdint.h>
+
 #include <atomic>
 
 namespace elman {
@@ -14,6 +16,9 @@ struct Job {
 // Runs `job` on ranks 0 to ranks - 1, this thread being rank 0; returns when all are done. There are at most `threads` ranks, and
 // fewer where they can't be had (in a forked process, or while another thread uses them). All ranks run at the same time.
 void run_job(int threads, Job job);
+
+// What of a core's second cache the weights of a recurrence may fill, so that they stay there from step to step: three quarters.
+int64_t cache_bytes();
 
 // All ranks wait for all.
 class Barrier {

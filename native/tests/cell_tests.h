@@ -286,6 +286,12 @@ void test_steps() {
                 if (kind % 2) test_leaky<float>(width, schedule), test_softmax<double>(width, schedule), test_norm<float>(width, schedule);
                 else test_leaky<double>(width, schedule), test_softmax<float>(width, schedule), test_norm<double>(width, schedule);
             }
+    // Many rows, and weights that a core's second cache won't hold, so that threads share out the columns.
+    for (int kind = 0; kind < 4; kind++) {
+        Schedule schedule(33, 3, kind % 2, 0.3, random);
+        if (kind < 2) test_elman<float>(448, true, kind ? ELMAN_BF16 : ELMAN_FULL, schedule);
+        else test_elman<double>(448, kind % 2, ELMAN_FULL, schedule);
+    }
     // Rows of several pieces, shared by threads or not.
     for (int64_t batch : {1, 2, 5})
         for (int width : {256, 257, 530, 700}) {

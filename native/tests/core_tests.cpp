@@ -73,7 +73,8 @@ void test_products() {
             for (int64_t k : sizes)
                 if (random.below(THIN) == 0) test(m, n, k, (int)random.below(36));
     for (int kind = 0; kind < 36; kind++) {
-        test(9, 33, 0, kind), test(17, 35, 256, kind), test(7, 100, 257, kind), test(33, 9, 611, kind), test(40, 70, 31, kind);
+        test(9, 33, 0, kind), test(17, 35, 256, kind), test(7, 100, 257, kind), test(33, 9, 611, kind), test(40, 70, 31, kind),
+            test(41, 20, 30, kind);
         if (kind % THIN == 0) test(20, 1100, 300, kind);  // more panels than are packed at once
     }
     test(0, 5, 3, 0), test(5, 0, 3, 1);

@@ -135,12 +135,13 @@ def test_the_number_of_threads_changes_no_bit(cell: elman.cells.Cell, batch: int
                 assert_bits_equal(with_threads(threads, each, *given), alone)
 
 
+@pytest.mark.parametrize(("cell", "steps"), [(LSTMCell(160), 60), (LSTMCell(352, layer_norm=True), 9)], ids=repr)
 @pytest.mark.parametrize("batch", [1, 33])
 @pytest.mark.usefixtures("back_to_one_thread")
-def test_the_number_of_threads_changes_no_bit_of_a_large_layer(batch: int) -> None:
-    """Large enough that products over all steps are shared out too."""
-    case = random_case(LSTMCell(160), steps=60, batch=batch, features=96, seed=1, device="cpu").to(torch.float32)
-    lengths = [(7 * b + 60) % 61 for b in range(batch)]
+def test_the_number_of_threads_changes_no_bit_of_a_large_layer(batch: int, cell: elman.cells.Cell, steps: int) -> None:
+    """Large enough that products over all steps are shared out too, or that threads share columns, not rows."""
+    case = random_case(cell, steps=steps, batch=batch, features=96, seed=1, device="cpu").to(torch.float32)
+    lengths = [(7 * b + steps) % (steps + 1) for b in range(batch)]
     for given in (None, lengths):
         alone = with_threads(1, case, given)
         for threads in (2, 3):
