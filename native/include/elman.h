@@ -192,13 +192,14 @@ ELMAN_API void elman_gather(void* to, const void* from, int64_t from_bytes, cons
 
 /* ---- the machine -------------------------------------------------------------------------------------------------- */
 
-/* Name of the instruction set in use: "base", "avx2", "avx512", "avx512bf16", "amx", "neon". ELMAN_ISA forces one. */
+/* Name of the instruction set in use: "base" (on ARM, NEON), "avx2", "avx512", "avx512bf16" or "amx": the best that this machine has, the last
+   two if their products in bf16 are faster here than those in fp32, which is measured once. ELMAN_ISA forces one. */
 ELMAN_API const char* elman_isa(void);
 /* Names of all that this machine has, with spaces between. */
 ELMAN_API const char* elman_isas(void);
 /* Uses another one: 0, or 1 if this machine doesn't have it. Not while a call runs. */
 ELMAN_API int elman_use_isa(const char* name);
-/* 1 if products in this precision are faster than full ones on this machine, else 0 (they are then computed in full). */
+/* 1 if the instruction set in use has products in this precision, else 0 (they are then computed in full). */
 ELMAN_API int elman_has_precision(int32_t precision);
 
 #ifdef __cplusplus

@@ -1,6 +1,15 @@
-// Chooses the instruction set: by what the processor says it has (never by what the machine of the build had), or by ELMAN_ISA.
+// Chooses the instruction set: by what the processor says it has (never by what the machine of the build had) and, for products
+// of bf16, by whether they are faster there; or by ELMAN_ISA.
 #include <stdlib.h>
 #include <string.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include <atomic>
 
@@ -16,17 +25,37 @@ struct Choice {
     bool present;
 };
 
-// From the plainest to the best.
 #if defined(__x86_64__)
+// Whether there are tiles and products of bf16 of them, the system saves them with a thread, and lets this process have them.
+bool may_use_tiles() {
+    unsigned a, b, c, d;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> 24 & 1) || !(d >> 22 & 1)) return false;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1)) return false;
+    unsigned saved, high;
+    __asm__("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
+    if ((saved >> 17 & 3) != 3) return false;
+#if defined(__linux__)
+    constexpr long ASK_FOR = 0x1023, TILES = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    return syscall(SYS_arch_prctl, ASK_FOR, TILES) == 0;
+#else
+    return false;
+#endif
+}
+
+// From the plainest to the best.
 const Choice* choices(int* count) {
     __builtin_cpu_init();
     static const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     static const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    static const bool bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
+    static const bool bf16 = avx512 && __builtin_cpu_supports("avx512bf16"), tiles = bf16 && may_use_tiles();
     static const Choice all[] = {
-        {&elman::kernels_base, true}, {&elman::kernels_avx2, avx2}, {&elman::kernels_avx512, avx512}, {&elman::kernels_avx512bf16, bf16}};
-    *count = 4;
+        {&elman::kernels_base, true}, {&elman::kernels_avx2, avx2}, {&elman::kernels_avx512, avx512}, {&elman::kernels_avx512bf16, bf16},
+#if defined(ELMAN_TESTS)
+        {&elman::kernels_amxmodel, bf16},
+#endif
+        {&elman::kernels_amx, tiles}};
+    *count = sizeof all / sizeof *all;
     return all;
 }
 #else
@@ -56,7 +85,7 @@ const Kernels& kernels() {
         int count;
         const Choice* all = choices(&count);
         for (int i = 0; i < count; i++)
-            if (all[i].present) now = all[i].kernels;
+            if (all[i].present && (!all[i].kernels->pays || all[i].kernels->pays())) now = all[i].kernels;
     }
     chosen.store(now, std::memory_order_release);
     return *now;
@@ -65,7 +94,8 @@ const Kernels& kernels() {
 const Variant& variant(int32_t real_bytes, int32_t precision) {
     const Kernels& k = kernels();
     if (real_bytes == 8) return k.f64;
-    return precision == ELMAN_BF16 && k.bf16.steps ? k.bf16 : k.f32;
+    if (precision == ELMAN_BF16 && k.bf16.steps) return k.bf16;
+    return precision == ELMAN_BF16X3 && k.bf16x3.steps ? k.bf16x3 : k.f32;
 }
 
 }  // namespace
@@ -111,5 +141,6 @@ int elman_use_isa(const char* name) {
 }
 
 int elman_has_precision(int32_t precision) {
-    return precision == ELMAN_FULL || (precision == ELMAN_BF16 && kernels().bf16.steps != nullptr);
+    const Kernels& k = kernels();
+    return precision == ELMAN_FULL || (precision == ELMAN_BF16 && k.bf16.steps) || (precision == ELMAN_BF16X3 && k.bf16x3.steps);
 }

@@ -15,13 +15,16 @@ struct Variant {
 struct Kernels {
     const char* name;
     Variant f32, f64;
-    Variant bf16;  // null pointers where products in bf16 are no faster
+    Variant bf16, bf16x3;  // null pointers where there are no such products
     int64_t (*product_workspace)(const elman_product*);
+    // Whether, on this processor, products of that kind are right, and faster than full ones; null: nothing to ask.
+    bool (*pays)();
 };
 
 extern const Kernels kernels_base;
 #if defined(__x86_64__)
-extern const Kernels kernels_avx2, kernels_avx512, kernels_avx512bf16;
+extern const Kernels kernels_avx2, kernels_avx512, kernels_avx512bf16, kernels_amx;
+extern const Kernels kernels_amxmodel;  // in builds of the tests
 #endif
 
 }  // namespace elman

@@ -2,35 +2,11 @@
 // A sum runs over the inner index in order, in one accumulator: whatever tile an element is computed in, its bits are the same.
 #pragma once
 #include "simd.h"
-#if defined(ELMAN_HAS_BF16)
-#include <immintrin.h>
-#endif
 
 namespace {
 
-// A packed panel holds the block's weights as [inner][BLOCK]; in bf16 as pairs, [inner / 2][BLOCK][2], the last odd one beside a zero.
-// A block of columns of a matrix is a panel as it stands, if its rows are as long in memory as columns of whole blocks.
-template <class Real>
-struct Full {
-    typedef Real Element;
-    typedef Real Left;
-    static constexpr int pair = 1;
-    typedef typename Simd<Real>::V V;
-    static inline V step(V sum, Left a, V b) { return sum + a * b; }
-};
-
-#if defined(ELMAN_HAS_BF16)
-// Two products a step: a pair of bf16 of the left side times each pair of the panel, summed in fp32.
-struct Pairs {
-    typedef float Element;
-    typedef uint32_t Left;
-    static constexpr int pair = 2;
-    typedef f32v V;
-    static inline V step(V sum, Left a, V b) {
-        return (V)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32((int)a), (__m512bh)b);
-    }
-};
-#endif
+// Rows of the left side that are made ready together: where they don't run along the inner index, a line of the cache.
+constexpr int GROUP = 2 * TILE;
 
 enum Start { ZERO, BIAS, TARGET };  // what the sums begin with
 
@@ -62,8 +38,8 @@ void multiply_rows(const typename Kind::Left* a, int64_t a_row, int64_t a_column
         for (int n = 0; n < 2; n++) store<Real>(c + m * c_row + n * L, sum[m][n]);
 }
 
-// c (rows, BLOCK) = a (rows, inner) panel + bias + addend (rows, BLOCK; may be null), for any number of rows. `inner` counts pairs where the
-// kind has pairs; from one line of the panel to the next are `panel_row` elements.
+// c (rows, BLOCK) = a (rows, inner) panel + bias + addend (rows, BLOCK; may be null), for any number of rows. `inner` counts lines of
+// the panel, from one to the next of which are `panel_row` elements.
 template <class Kind>
 void multiply_panel(int rows, const typename Kind::Left* a, int64_t a_row, int64_t a_column, const typename Kind::Element* panel,
                     int64_t inner, Start start, const typename Kind::Element* bias, const typename Kind::Element* addend,
@@ -148,53 +124,53 @@ void pack_panel(Real* to, const Real* from, int64_t row, int64_t column, int64_t
     for (int64_t k = 0; k < inner; k++) pack_line<Real>(to + k * BLOCK<Real>, from + k * row, column, columns);
 }
 
-// fp32 to bf16, rounded to nearest, ties to even; NaN stays NaN.
-inline uint32_t to_bf16(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    if ((bits & 0x7fffffffu) > 0x7f800000u) return (bits >> 16) | 0x40u;
-    return (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-}
+// What a kind of product needs of each thread while it works: nothing, but for tiles.
+struct NoSession {};
 
-inline uint32_t pair_of(float low, float high) { return to_bf16(low) | to_bf16(high) << 16; }
+// A kind of product says what a panel and the left side look like, and multiplies them. This one: numbers as they are. A panel
+// holds the block's weights as [inner][BLOCK]; the left side is read as it stands.
+template <class Real>
+struct Full {
+    typedef Real Element;
+    typedef Real Left;
+    typedef typename Simd<Real>::V V;
+    typedef NoSession Session;
+    // Whether the left side is read in place by a recurrence; else `make_row` makes `row_of_left` numbers of each row, and that
+    // many rows beyond the last may be read.
+    static constexpr bool in_place = true;
+    static constexpr int rows_beyond = 0;
+    // Lines of a panel, of BLOCK elements.
+    static constexpr int64_t lines(int64_t inner) { return inner; }
+    static constexpr int64_t row_of_left(int64_t) { return 0; }
 
-#if defined(ELMAN_HAS_BF16)
-// Pairs along the inner index of two lines (inner index k and k + 1; NULL: zeros) of n numbers each.
-inline void interleave(uint32_t* to, const float* low, const float* high, int64_t n) {
-    int64_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        const __m512i a = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(low + i)));
-        const __m512i b = high ? _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(high + i))) : _mm512_setzero_si512();
-        _mm512_storeu_si512(to + i, _mm512_or_si512(a, _mm512_slli_epi32(b, 16)));
+    static inline V step(V sum, Left a, V b) { return sum + a * b; }
+
+    static void pack(Real* to, const Real* from, int64_t row, int64_t column, int64_t inner, int columns) {
+        pack_panel<Real>(to, from, row, column, inner, columns);
     }
-    for (; i + 8 <= n; i += 8) {
-        const __m256i a = _mm256_cvtepu16_epi32((__m128i)_mm256_cvtneps_pbh(_mm256_loadu_ps(low + i)));
-        const __m256i b = high ? _mm256_cvtepu16_epi32((__m128i)_mm256_cvtneps_pbh(_mm256_loadu_ps(high + i))) : _mm256_setzero_si256();
-        _mm256_storeu_si256((__m256i*)(to + i), _mm256_or_si256(a, _mm256_slli_epi32(b, 16)));
-    }
-    for (; i < n; i++) to[i] = pair_of(low[i], high ? high[i] : 0.0f);
-}
 
-// Pairs of one row: to[k / 2] holds from[k] and from[k + 1].
-inline void pair_row(uint32_t* to, const float* from, int64_t n) {
-    int64_t k = 0;
-    for (; k + 32 <= n; k += 32)
-        _mm512_storeu_si512(to + k / 2, (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + k + 16), _mm512_loadu_ps(from + k)));
-    for (; k < n; k += 2) to[k / 2] = pair_of(from[k], k + 1 < n ? from[k + 1] : 0.0f);
-}
+    static void make_row(Left*, const Real*, int64_t) {}
 
-inline void pack_pairs(float* to, const float* from, int64_t row, int64_t column, int64_t inner, int columns) {
-    uint32_t* pairs = (uint32_t*)to;
-    for (int64_t k = 0; k < inner; k += 2, pairs += BLOCK<float>) {
-        const float *low = from + k * row, *high = k + 1 < inner ? low + row : nullptr;
-        if (column == 1 && columns == BLOCK<float>) {
-            interleave(pairs, low, high, BLOCK<float>);
-            continue;
+    // Up to GROUP rows of a left side, as they stand if they run along the inner index. Else they are gathered: from one inner index
+    // to the next it is a whole row, often a page of its own and a place in the cache that all share.
+    static const Left* left(const Real* a, int64_t row, int64_t column, int rows, int64_t inner, Left* to, int64_t* to_row,
+                            int64_t* to_column) {
+        if (row != 1 || column == 1) {
+            *to_row = row, *to_column = column;
+            return a;
         }
-        for (int n = 0; n < columns; n++) pairs[n] = pair_of(low[n * column], high ? high[n * column] : 0.0f);
-        for (int n = columns; n < BLOCK<float>; n++) pairs[n] = 0;
+        *to_row = 1, *to_column = GROUP;
+        if (rows == GROUP)
+            for (int64_t k = 0; k < inner; k++) memcpy(to + k * GROUP, a + k * column, GROUP * sizeof(Real));
+        else
+            for (int64_t k = 0; k < inner; k++) memcpy(to + k * GROUP, a + k * column, rows * sizeof(Real));
+        return to;
     }
-}
-#endif
+
+    static void multiply(int rows, const Left* a, int64_t a_row, int64_t a_column, const Real* panel, int64_t inner, Start start,
+                         const Real* bias, const Real* addend, int64_t addend_row, Real* c, int64_t c_row) {
+        multiply_panel<Full>(rows, a, a_row, a_column, panel, inner, start, bias, addend, addend_row, c, c_row);
+    }
+};
 
 }  // namespace

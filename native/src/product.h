@@ -6,15 +6,12 @@
 
 namespace {
 
-// Inner indices and columns of b that are packed together: 512 KiB, for a second-level cache.
+// Inner indices and columns of b that are packed together: 512 KiB, for a second-level cache. No kind makes more of a number than four bytes.
 constexpr int64_t INNER_CHUNK = 256;
 constexpr int64_t PANEL_BYTES = 512 * 1024;
 
 template <class Real>
 constexpr int64_t PANELS = PANEL_BYTES / (INNER_CHUNK * BLOCK<Real> * sizeof(Real));
-
-// Rows of a that are made ready together: where they run along the inner index, a line of the cache.
-constexpr int GROUP = 2 * TILE;
 
 // Multiplications that one thread does sooner than it could call another.
 constexpr int64_t SMALL_PRODUCT = 1 << 17;
@@ -47,12 +44,12 @@ struct Multiplication {
                 for (int64_t row = row_begin; row < row_end; row += GROUP) {
                     const int rows = row + GROUP < row_end ? GROUP : (int)(row_end - row);
                     int64_t a_row, a_column;
-                    const Left* a = left(row, rows, k0, depth, group, &a_row, &a_column);
+                    const Left* a = Kind::left((const Real*)p.a + row * p.a_row + k0 * p.a_column, p.a_row, p.a_column, rows, depth, group,
+                                               &a_row, &a_column);
                     for (int m = 0; m < rows; m += TILE)
                         for (int64_t block = block0; block < block1; block++)
                             tile(row + m, rows - m < TILE ? rows - m : TILE, block, a + m * a_row, a_row, a_column,
-                                 panels + (block - block0) * INNER_CHUNK * BLOCK<Real>, (depth + Kind::pair - 1) / Kind::pair, k0 == 0,
-                                 edge, bias);
+                                 panels + (block - block0) * INNER_CHUNK * BLOCK<Real>, depth, k0 == 0, edge, bias);
                 }
             }
         }
@@ -60,42 +57,7 @@ struct Multiplication {
 
     void pack(Real* to, int64_t k0, int64_t depth, int64_t column) const {
         const Real* from = (const Real*)p.b + k0 * p.b_row + column * p.b_column;
-        const int columns = p.n - column < BLOCK<Real> ? (int)(p.n - column) : BLOCK<Real>;
-        if constexpr (Kind::pair == 1) pack_panel<Real>(to, from, p.b_row, p.b_column, depth, columns);
-#if defined(ELMAN_HAS_BF16)
-        else pack_pairs(to, from, p.b_row, p.b_column, depth, columns);
-#endif
-    }
-
-    // Rows of a as they stand if they run along the inner index. Else they are gathered: from one inner index to the next it is a
-    // whole row, often a page of its own and a place in the cache that all share.
-    const Left* left(int64_t row, int rows, int64_t k0, int64_t depth, Left* to, int64_t* a_row, int64_t* a_column) const {
-        const Real* a = (const Real*)p.a + row * p.a_row + k0 * p.a_column;
-        *a_row = 1, *a_column = GROUP;
-        if constexpr (Kind::pair == 1) {
-            if (p.a_row != 1 || p.a_column == 1) {
-                *a_row = p.a_row, *a_column = p.a_column;
-                return a;
-            }
-            if (rows == GROUP)
-                for (int64_t k = 0; k < depth; k++) memcpy(to + k * GROUP, a + k * p.a_column, GROUP * sizeof(Real));
-            else
-                for (int64_t k = 0; k < depth; k++) memcpy(to + k * GROUP, a + k * p.a_column, rows * sizeof(Real));
-        }
-#if defined(ELMAN_HAS_BF16)
-        else if (p.a_column == 1) {
-            *a_row = INNER_CHUNK / 2, *a_column = 1;
-            for (int m = 0; m < rows; m++) pair_row(to + m * *a_row, a + m * p.a_row, depth);
-        } else {
-            for (int64_t k = 0; k < depth; k += 2) {
-                const float *low = a + k * p.a_column, *high = k + 1 < depth ? low + p.a_column : nullptr;
-                if (p.a_row == 1) interleave(to + k / 2 * GROUP, low, high, rows);
-                else
-                    for (int m = 0; m < rows; m++) to[k / 2 * GROUP + m] = pair_of(low[m * p.a_row], high ? high[m * p.a_row] : 0.0f);
-            }
-        }
-#endif
-        return to;
+        Kind::pack(to, from, p.b_row, p.b_column, depth, p.n - column < BLOCK<Real> ? (int)(p.n - column) : BLOCK<Real>);
     }
 
     void tile(int64_t row, int rows, int64_t block, const Left* a, int64_t a_row, int64_t a_column,
@@ -106,12 +68,12 @@ struct Multiplication {
         const Real* begin = p.bias ? (const Real*)p.bias + column : nullptr;
         const Start start = !first || p.accumulate ? TARGET : begin ? BIAS : ZERO;
         if (columns == BLOCK<Real>) {
-            multiply_panel<Kind>(rows, a, a_row, a_column, panel, inner, start, begin, nullptr, 0, c, p.c_row);
+            Kind::multiply(rows, a, a_row, a_column, panel, inner, start, begin, nullptr, 0, c, p.c_row);
             return;
         }
         for (int n = 0; start == BIAS && n < columns; n++) bias[n] = begin[n];
         for (int m = 0; start == TARGET && m < rows; m++) memcpy(edge + m * BLOCK<Real>, c + m * p.c_row, columns * sizeof(Real));
-        multiply_panel<Kind>(rows, a, a_row, a_column, panel, inner, start, bias, nullptr, 0, edge, BLOCK<Real>);
+        Kind::multiply(rows, a, a_row, a_column, panel, inner, start, bias, nullptr, 0, edge, BLOCK<Real>);
         for (int m = 0; m < rows; m++) memcpy(c + m * p.c_row, edge + m * BLOCK<Real>, columns * sizeof(Real));
     }
 };
@@ -119,7 +81,7 @@ struct Multiplication {
 template <class Kind>
 void multiply(const elman_product* p) {
     typedef typename Kind::Element Real;
-    if constexpr (Kind::pair == 1) {
+    if constexpr (Kind::in_place) {
         if (p->m <= FEW_ROWS && p->b_row == 1 && p->a_column == 1 && !p->accumulate) {
             run_parallel(p->n * p->k < SMALL_PRODUCT ? 1 : p->threads, [&](int rank, int ranks) {
                 const int64_t begin = p->n * rank / ranks, end = p->n * (rank + 1) / ranks;
@@ -132,6 +94,7 @@ void multiply(const elman_product* p) {
     }
     const int64_t blocks = (p->n + BLOCK<Real> - 1) / BLOCK<Real>, tiles = (p->m + TILE - 1) / TILE;
     run_parallel(p->m * p->n * p->k < SMALL_PRODUCT ? 1 : p->threads, [&](int rank, int ranks) {
+        [[maybe_unused]] const typename Kind::Session session;
         // By columns where each thread gets many, as each panel is then packed once; else by rows, each of which then meets them all.
         // Where rows are gathered too, what is split is what there is more of.
         const bool gathered = p->a_row == 1 && p->a_column != 1;

@@ -39,19 +39,19 @@ public:
         tile_rows_ = run.batch >= 2 * TILE ? TILE : run.batch >= TILE ? TILE / 2 : run.batch > 0 ? (int)run.batch : 1;
         tiles_ = (run.batch + tile_rows_ - 1) / tile_rows_;
         // One step of few rows: packing the weights would take longer than using them.
-        unpacked_ = Kind::pair == 1 && run.steps == 1 && run.batch <= FEW_ROWS && along_rows(step, run);
+        unpacked_ = Kind::in_place && run.steps == 1 && run.batch <= FEW_ROWS && along_rows(step, run);
         threads_ = multiplications(step) * run.batch * run.steps < SMALL_RUN ? 1 : run.threads;
         for (int s = 0; s < step.stage_count; s++) {
             const Stage& stage = step.stages[s];
             const int64_t blocks = (stage.width + B - 1) / B;
             most_blocks_ = blocks > most_blocks_ ? blocks : most_blocks_;
-            int64_t pairs = 0;
+            int64_t left = 0;
             for (int i = 0; i < stage.product_count; i++) {
                 const Product& product = stage.products[i];
                 panels_.push_back(unpacked_ ? 0 : take(product.pieces * blocks * panel_reals(product.inner) * sizeof(Real)));
-                pairs += (product.inner + 1) / 2;
+                left += (run.batch + Kind::rows_beyond) * Kind::row_of_left(product.inner);
             }
-            most_pairs_ = pairs > most_pairs_ ? pairs : most_pairs_;
+            most_left_ = left > most_left_ ? left : most_left_;
         }
         // `bytes_` is what the packed weights take so far.
         by_tiles_ = tiles_ >= threads_ && !(bytes_ > elman::cache_bytes() && even_blocks());
@@ -73,7 +73,7 @@ public:
         for (int i = 0; i < threads_; i++) {
             registers_.push_back(take((step.registers + MOST_INSTRUCTION_OPERANDS) * TILE * B * sizeof(Real)));
             places_.push_back(take(step.array_count * (int64_t)(sizeof(Real*) + sizeof(int64_t))));
-            lefts_.push_back(Kind::pair == 2 ? take(run.batch * most_pairs_ * 4) : 0);
+            lefts_.push_back(take(most_left_ * (int64_t)sizeof(Left)));
         }
     }
 
@@ -127,7 +127,7 @@ private:
     }
 
     // A panel: the block's bias, then its weights.
-    static int64_t panel_reals(int64_t inner) { return (1 + (Kind::pair == 2 ? (inner + 1) / 2 : inner)) * B; }
+    static int64_t panel_reals(int64_t inner) { return (1 + Kind::lines(inner)) * B; }
 
     void pack(int rank, int threads) const {
         int64_t turn = 0;
@@ -146,11 +146,7 @@ private:
                     const Real* bias = product.bias ? (const Real*)weight.bias + row : nullptr;
                     for (int n = 0; n < B; n++) panel[n] = bias && n < columns ? bias[n] : Real(0);
                     const Real* from = (const Real*)weight.data + row * weight.row_stride;
-                    if constexpr (Kind::pair == 1)
-                        pack_panel<Real>(panel + B, from, weight.column_stride, weight.row_stride, product.inner, columns);
-#if defined(ELMAN_HAS_BF16)
-                    else pack_pairs(panel + B, from, weight.column_stride, weight.row_stride, product.inner, columns);
-#endif
+                    Kind::pack(panel + B, from, weight.column_stride, weight.row_stride, product.inner, columns);
                 }
                 at++;
             }
@@ -196,6 +192,7 @@ private:
         }
 
         void run() {
+            [[maybe_unused]] const typename Kind::Session session;
             clear_sums();
             for (int i = 0; i < step_.array_count; i++)
                 stride_[i] = step_.arrays[i].kind == ELMAN_SHARED ? 0 : contiguous(i) ? step_.arrays[i].columns : run_.arrays[i].stride;
@@ -359,12 +356,7 @@ private:
         void run_stage(const Stage& stage, int& product) {
             const int64_t blocks = (stage.width + B - 1) / B;
             const int64_t begin = s_.by_tiles_ ? 0 : blocks * rank_ / threads_, end = s_.by_tiles_ ? blocks : blocks * (rank_ + 1) / threads_;
-            int64_t pairs_at = 0;
-            for (int q = 0; q < stage.product_count; q++) {
-                const Product& p = stage.products[q];
-                if constexpr (Kind::pair == 2) make_pairs(p, pairs_at);
-                pairs_at += run_.batch * ((p.inner + 1) / 2);
-            }
+            make_lefts(stage);
             for (int64_t block = begin; block < end; block++) {
                 for (int64_t tile = 0; tile * s_.tile_rows_ < rows_; tile++) {
                     if (!mine(tile)) continue;
@@ -397,18 +389,18 @@ private:
             }
         }
 
-#if defined(ELMAN_HAS_BF16)
-        // Where threads share the rows each makes all pairs for itself: they are few then.
-        void make_pairs(const Product& p, int64_t at) {
-            const int64_t pairs = (p.inner + 1) / 2;
-            uint32_t* to = (uint32_t*)s_.reals(s_.lefts_[rank_]) + at;
-            const Real* from = now_[p.array] + p.column;
-            for (int64_t r = 0; r < rows_; r++)
-                if (mine(r / s_.tile_rows_)) pair_row(to + r * pairs, from + r * stride_[p.array], p.inner);
+        // Left sides that aren't read in place. Where threads share the rows each makes all of them for itself.
+        void make_lefts(const Stage& stage) {
+            if constexpr (Kind::in_place) return;
+            Left* to = (Left*)s_.reals(s_.lefts_[rank_]);
+            for (int q = 0; q < stage.product_count; q++) {
+                const Product& p = stage.products[q];
+                const int64_t size = Kind::row_of_left(p.inner), array = p.array;
+                for (int64_t r = 0; r < rows_; r++)
+                    if (mine(r / s_.tile_rows_)) Kind::make_row(to + r * size, now_[array] + p.column + r * stride_[array], p.inner);
+                to += (run_.batch + Kind::rows_beyond) * size;
+            }
         }
-#else
-        void make_pairs(const Product&, int64_t) {}
-#endif
 
         void multiply_unpacked(const Stage& stage, const Product& p, int piece, int64_t block, const Real* left, int64_t left_row, int rows,
                                Place addend) {
@@ -423,15 +415,13 @@ private:
         }
 
         void multiply_tile(const Stage& stage, int product, int64_t block, int64_t blocks, int64_t row, int rows) {
-            int64_t pairs_at = 0;
+            const Left* lefts = (const Left*)s_.reals(s_.lefts_[rank_]);
             for (int q = 0; q < stage.product_count; q++) {
                 const Product& p = stage.products[q];
-                const int64_t inner = Kind::pair == 2 ? (p.inner + 1) / 2 : p.inner;
-                const Left* left;
-                int64_t left_row;
-                if constexpr (Kind::pair == 1) left = now_[p.array] + p.column + row * stride_[p.array], left_row = stride_[p.array];
-                else left = (const uint32_t*)s_.reals(s_.lefts_[rank_]) + pairs_at + row * inner, left_row = inner;
-                pairs_at += run_.batch * inner;
+                const int64_t left_row = Kind::in_place ? stride_[p.array] : Kind::row_of_left(p.inner);
+                const Left* left = lefts + row * left_row;
+                if constexpr (Kind::in_place) left = now_[p.array] + p.column + row * left_row;
+                else lefts += (run_.batch + Kind::rows_beyond) * left_row;
                 for (int piece = 0; piece < p.pieces; piece++) {
                     const Real* panel = s_.reals(s_.panels_[product]) + (piece * blocks + block) * s_.panel_reals(p.inner);
                     Place addend{nullptr, 0};
@@ -441,14 +431,14 @@ private:
                         addend = find(at, block, row);
                         if (columns < B) addend = stage_in(addend, 0, rows, (int)columns);
                     }
-                    if constexpr (Kind::pair == 1) {
+                    if constexpr (Kind::in_place) {
                         if (s_.unpacked_) {
                             multiply_unpacked(stage, p, piece, block, left, left_row, rows, addend);
                             continue;
                         }
                     }
-                    multiply_panel<Kind>(rows, left, left_row, 1, panel + B, inner, BIAS, panel, addend.data, addend.row,
-                                         registers_ + (int64_t)(p.reg + piece) * TILE * B, B);
+                    Kind::multiply(rows, left, left_row, 1, panel + B, p.inner, BIAS, panel, addend.data, addend.row,
+                                   registers_ + (int64_t)(p.reg + piece) * TILE * B, B);
                 }
                 product++;
             }
@@ -664,7 +654,7 @@ private:
     int tile_rows_;
     bool by_tiles_, unpacked_;
     int threads_;
-    int64_t tiles_, bytes_ = 0, most_blocks_ = 1, most_pairs_ = 0, zeros_, zeros_bytes_, sums_, accumulators_;
+    int64_t tiles_, bytes_ = 0, most_blocks_ = 1, most_left_ = 0, zeros_, zeros_bytes_, sums_, accumulators_;
     List<int64_t> panels_, constants_, buffers_, fresh_, cut_, registers_, places_, lefts_;
 };
 

@@ -33,7 +33,10 @@ template <class Real>
 constexpr int BLOCK = 2 * LANES<Real>;
 
 // Rows of a tile, and of it those that one pass of the micro-kernel takes: two accumulators a row in 32 or in 16 registers.
-constexpr int TILE = 8;
+#if !defined(ELMAN_TILE)
+#define ELMAN_TILE 8
+#endif
+constexpr int TILE = ELMAN_TILE;
 constexpr int MICRO = ELMAN_REGISTERS >= 32 ? 8 : 4;
 
 template <class Real>

@@ -63,7 +63,9 @@ bool same_bits(const std::vector<Real>& a, const std::vector<Real>& b) {
 }
 
 template <class Real>
-double tolerance(int precision) { return precision == ELMAN_BF16 ? 2e-2 : sizeof(Real) == 4 ? 5e-6 : 1e-13; }
+double tolerance(int precision) {
+    return precision == ELMAN_BF16 ? 2e-2 : precision == ELMAN_BF16X3 ? 4e-5 : sizeof(Real) == 4 ? 5e-6 : 1e-13;
+}
 
 // All bits set: NaN both as float and as double. Exactly as large as was asked for, so that a sanitizer sees what lies beyond.
 class Workspace {

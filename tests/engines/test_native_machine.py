@@ -101,9 +101,12 @@ def test_an_instruction_set_that_is_not_there_is_refused_and_nothing_changes() -
     assert _native.isa() == before
 
 
-@pytest.mark.parametrize(("asked", "expected"), [("base", "base"), ("nowhere", ISAS[-1]), ("", ISAS[-1])])
-def test_the_environment_chooses_the_instruction_set(asked: str, expected: str) -> None:
-    """ELMAN_ISA names one; a name that this machine doesn't know is said, and the best is used."""
+@pytest.mark.parametrize(
+    ("asked", "expected"), [*((isa, [isa]) for isa in ISAS), ("nowhere", ISAS[-3:]), ("", ISAS[-3:])]
+)
+def test_the_environment_chooses_the_instruction_set(asked: str, expected: list[str]) -> None:
+    """ELMAN_ISA names one; a name that this machine doesn't know is said, and one of the best is used: those that are best in
+    bf16 only where a processor is faster in it."""
     code = (
         "import torch, elman; from elman import _native\n"
         "y, _ = elman.LSTM(3, 5)(torch.ones(4, 2, 3)); y.sum().backward()\n"
@@ -116,7 +119,7 @@ def test_the_environment_chooses_the_instruction_set(asked: str, expected: str) 
     )
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split()[-1] == expected
+    assert done.stdout.split()[-1] in expected
     assert ("ELMAN_ISA='nowhere' is not an instruction set" in done.stderr) == (asked == "nowhere")
 
 
