@@ -17,12 +17,13 @@ from typing import Any
 
 import torch
 from own_cells import LayerNormLSTMCell, TwoRateCell
-from report import BF16, faster, report
+from report import BF16, HIGH, faster, report
 from timing import in_turns, machine, product_rate, write_page, write_results
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 import elman
+from elman.engines import native
 from elman.engines.pieces import recomputed_steps
 from elman.layers import RecurrentLayers
 
@@ -59,6 +60,17 @@ def both(call: Callable[[], Tensor], leaves: list[Tensor], bf16: bool = False) -
     return run
 
 
+def in_high(call: Callable[[], object]) -> Callable[[], object]:
+    """The same with products of float32 by three of bf16."""
+
+    def run() -> None:
+        torch.set_float32_matmul_precision("high")
+        call()
+        torch.set_float32_matmul_precision("highest")
+
+    return run
+
+
 def autocast(bf16: bool) -> Any:
     return torch.autocast("cpu", torch.bfloat16) if bf16 else nullcontext()
 
@@ -81,6 +93,8 @@ def grid(sizes: list[tuple[int, int, int]], layer_counts: list[int], rounds: int
                     # PyTorch's LSTM fails in bf16 on a processor that doesn't compute in it.
                     if name == "elman" or cell != "LSTM" or torch.ops.mkldnn._is_mkldnn_bf16_supported():
                         passes[f"{name} both {BF16}"] = both(outputs(module, x), leaves, bf16=True)
+                if native.has_precision(HIGH):
+                    passes[f"elman both {HIGH}"] = in_high(both(outputs(ours, x), [x, *ours.parameters()]))
                 times = in_turns(passes, rounds)
                 flops = 3 * 2 * 2 * gates * hidden**2 * batch * steps * layers
                 points.append({"cell": cell, "layers": layers, "size": [batch, steps, hidden], "flops": flops, **times})

@@ -5,15 +5,19 @@ import math
 from timing import geometric_mean, measured_on, table
 
 BF16 = "bf16"
+HIGH = "high"
 
 
 def report(points: list[dict], ratios: dict[str, float], rates: dict[str, float]) -> str:
     """All tables, in Markdown."""
     cells = list(dict.fromkeys(point["cell"] for point in points))
+    columns = {"forward": "forward", "forward+backward": "both", "bf16, forward+backward": BF16}
+    if f"elman both {HIGH}" in points[0]:
+        columns['"high", forward+backward, against fp32'] = HIGH
     means = []
     for cell in cells:
         mine = [point for point in points if point["cell"] == cell]
-        means.append([cell, *(f"{geometric_mean(faster(mine, what)):.2f}" for what in ("forward", "both", BF16))])
+        means.append([cell, *(f"{geometric_mean(faster(mine, what)):.2f}" for what in columns.values())])
     heads = ["cell", "layers", "B, T, H", "PyTorch, ms", "elman, ms", "times as fast", "forward alone"]
     heads += ["of the product rate", "elman bf16, ms", "bf16, times as fast"]
     return "\n".join([
@@ -22,7 +26,7 @@ def report(points: list[dict], ratios: dict[str, float], rates: dict[str, float]
         "",
         "Geometric means over the grid below, PyTorch's time by elman's; for bf16 the better of PyTorch's fp32 and its bf16:",
         "",
-        table(["cell", "forward", "forward+backward", "bf16, forward+backward"], means),
+        table(["cell", *columns], means),
         "",
         "Point by point, forward+backward unless it says otherwise, inputs as wide as the state:",
         "",
@@ -52,8 +56,10 @@ def row(point: dict, rate: float) -> list[str]:
 
 
 def faster(points: list[dict], what: str) -> list[float]:
-    """PyTorch's time by elman's: forward, both passes, or both in bf16."""
+    """PyTorch's time by elman's: forward, both passes, both in bf16, or both with products "high" by PyTorch's in fp32."""
     if what == BF16:
         theirs = [min(p["torch both"], p.get(f"torch both {BF16}", math.inf)) for p in points]
         return [time / p[f"elman both {BF16}"] for time, p in zip(theirs, points, strict=True)]
+    if what == HIGH:
+        return [p["torch both"] / p[f"elman both {HIGH}"] for p in points]
     return [p[f"torch {what}"] / p[f"elman {what}"] for p in points]

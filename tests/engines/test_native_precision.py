@@ -149,6 +149,12 @@ def test_medium_products_cost_the_digits_of_bfloat16_and_no_more(
     assert_as_good_as_halves_allow(computed(name, hidden, batch), name, hidden, batch)
 
 
+def assert_as_good_as_high_allows(actual: Results, name: str, hidden: int, batch: int, steps: int = STEPS) -> None:
+    """Within 5e-5; of a cell that bears products of halves badly, a hundredth of what PyTorch loses by them."""
+    allowed = max(5e-5, loss_by_halves(name, hidden, batch, steps) / 100)
+    assert_close(actual, truth(name, hidden, batch, steps), values=allowed, gradients=allowed)
+
+
 @every_size
 @every_cell
 def test_high_products_are_nearly_those_of_float32(
@@ -157,7 +163,7 @@ def test_high_products_are_nearly_those_of_float32(
     """`"high"` allows three products of halves, whose sum has nearly the digits of one of float32."""
     matmul_precision("high")
 
-    assert_close(computed(name, hidden, batch), truth(name, hidden, batch), values=5e-5, gradients=5e-5)
+    assert_as_good_as_high_allows(computed(name, hidden, batch), name, hidden, batch)
 
 
 @every_cell
@@ -190,6 +196,6 @@ def test_a_single_step_is_as_close(name: str, hidden: int, matmul_precision: Cal
     assert_close(computed(name, hidden, 4, steps=1, dtype=torch.float64), expected, values=1e-12, gradients=1e-12)
     assert_close(computed(name, hidden, 4, steps=1), expected, values=1e-5, gradients=1e-5)
     matmul_precision("high")
-    assert_close(computed(name, hidden, 4, steps=1), expected, values=5e-5, gradients=5e-5)
+    assert_as_good_as_high_allows(computed(name, hidden, 4, steps=1), name, hidden, 4, steps=1)
     matmul_precision("medium")
     assert_as_good_as_halves_allow(computed(name, hidden, 4, steps=1), name, hidden, 4, steps=1)

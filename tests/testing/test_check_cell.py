@@ -125,7 +125,7 @@ def test_every_cell_keeps_the_laws_on_every_engine(cell: Cell) -> None:
     assert {checked.engine for checked in report.laws} == {None, *report.engines}
 
 
-# What the tests above don't run under: the last one is used by itself, or differs in its products of bf16 alone from the one that is.
+# What the tests above don't run under: the last one is used by itself, or differs from what is in its products of bf16 alone.
 @pytest.mark.parametrize("name", instruction_sets()[:-1])
 @pytest.mark.parametrize("kind", list(CELLS.values()), ids=list(CELLS))
 def test_every_cell_keeps_the_laws_under_every_instruction_set(kind: type[Cell], name: str) -> None:

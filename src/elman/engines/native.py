@@ -94,6 +94,11 @@ def instruction_sets() -> tuple[str, ...]:
     return () if _native is None else tuple(_native.isas().split())
 
 
+def has_precision(name: str) -> bool:
+    """Whether the core has products of its own for this `torch.set_float32_matmul_precision`, and doesn't make them in full."""
+    return _native is not None and _native.has_precision(_PRECISIONS[name])
+
+
 def use_instruction_set(name: str) -> None:
     """Use another one from now on. Raises `OptionError` if this machine hasn't it, `EngineError` if there is no core."""
     if _native is None:
