@@ -563,12 +563,17 @@ private:
             return load<Real>(counts);
         }
 
-        static Real add_lanes(typename Simd<Real>::V v) {
-            Real lanes[LANES<Real>];
-            store<Real>(lanes, v);
-            for (int half = LANES<Real> / 2; half; half /= 2)
-                for (int n = 0; n < half; n++) lanes[n] += lanes[n + half];
-            return lanes[0];
+        // Halves are added, and halves of that.
+        template <class V>
+        static Real add_lanes(V v) {
+            if constexpr (sizeof v == 2 * sizeof(Real)) return v[0] + v[1];
+            else {
+                typedef Real Half __attribute__((vector_size(sizeof v / 2)));
+                Half low, high;
+                memcpy(&low, &v, sizeof low);
+                memcpy(&high, (const char*)&v + sizeof low, sizeof high);
+                return add_lanes(low + high);
+            }
         }
 
         void add_blocks(const Stage& stage, int64_t blocks, int64_t begin, int64_t end) const {
@@ -588,28 +593,31 @@ private:
             }
         }
 
-        // Mean and variance from those of the parts, first blocks, then lanes: Chan, Golub and LeVeque, "Updating formulae and a
-        // pairwise algorithm for computing sample variances" (1979). Nothing is lost where the mean is far from zero.
+        // Mean and variance from the sums of each lane's two columns and their squares about their own mean: with m the mean of n
+        // columns, their squares about the mean M of all are those about m, and n (m - M)². Nothing is lost where M is far from zero.
         void add_moments(int32_t sum, int32_t width, int64_t blocks, int64_t begin, int64_t end) const {
             constexpr int L = LANES<Real>;
             typedef typename Simd<Real>::V V;
             const elman::RowSum &to_mean = step_.sums[sum], &to_deviation = step_.sums[sum + 1];
             const Real epsilon = (Real)step_.constants[to_mean.epsilon];
+            const int64_t whole = width / B, left = width % B;
+            const V last = lane_counts((int)left), share = last > 0 ? Real(1) / last : V{};
+            const int64_t next = run_.batch * L;
             for (int64_t r = begin; r < end; r++) {
-                V mean{}, squares{}, count{};
-                for (int64_t block = 0; block < blocks; block++) {
-                    const V added = width - block * B < B ? lane_counts((int)(width - block * B)) : broadcast<Real>(2);
-                    const V before = count;
-                    count += added;
-                    const V share = count > 0 ? added / count : V{};
-                    const V difference = (added > 0 ? load<Real>(block_sums(sum, block) + r * L) / added : mean) - mean;
-                    mean += difference * share;
-                    squares += load<Real>(block_sums(sum + 1, block) + r * L) + difference * difference * before * share;
+                const Real *sums = block_sums(sum, 0) + r * L, *squares = block_sums(sum + 1, 0) + r * L;
+                V total{}, about{};
+                for (int64_t block = 0; block < blocks; block++) total += load<Real>(sums + block * next);
+                const Real mean = add_lanes(total) / width;
+                for (int64_t block = 0; block < whole; block++) {
+                    const V off = load<Real>(sums + block * next) * Real(0.5) - mean;
+                    about += load<Real>(squares + block * next) + (off + off) * off;
                 }
-                const Real whole = add_lanes(mean * count) / width;
-                const V off = mean - whole;
-                const Real variance = add_lanes(squares + off * off * count) / width;
-                now_[to_mean.array][r * stride_[to_mean.array] + to_mean.column] = whole;
+                if (left) {
+                    const V off = load<Real>(sums + whole * next) * share - mean;
+                    about += load<Real>(squares + whole * next) + off * off * last;
+                }
+                const Real variance = add_lanes(about) / width;
+                now_[to_mean.array][r * stride_[to_mean.array] + to_mean.column] = mean;
                 Real& deviation = now_[to_deviation.array][r * stride_[to_deviation.array] + to_deviation.column];
                 if constexpr (sizeof(Real) == 4) deviation = 1 / __builtin_sqrtf(variance + epsilon);
                 else deviation = 1 / __builtin_sqrt(variance + epsilon);
