@@ -252,13 +252,16 @@ def _save(ctx: Any, inputs: tuple, output: tuple) -> None:
     y, _, states, rows, kept = output
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(rows, kept)
-    ctx.facts = (text, reverse, precision, len(masks))
+    ctx.facts = (text, reverse, precision, len(masks), y.shape[-1])
+    if lengths is not None:
+        # They are there once more, as packed rows.
+        y = states = None
     ctx.save_for_backward(x, state, fresh, lengths, reset, y, states, rows, kept, *masks, *weights)
 
 
 def _backward(ctx: Any, dy: Tensor | None, dlast: Tensor | None, dstates: Tensor | None, *_: Any) -> tuple:
     x, state, fresh, lengths, reset, y, states, rows, kept, *others = ctx.saved_tensors
-    text, reverse, precision, mask_count = ctx.facts
+    text, reverse, precision, mask_count, width = ctx.facts
     masks, weights = others[:mask_count], others[mask_count:]
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():
         dx, dstate, dfresh, dweights = _differentiable_backward(
@@ -266,7 +269,6 @@ def _backward(ctx: Any, dy: Tensor | None, dlast: Tensor | None, dstates: Tensor
         )
     else:
         if lengths is not None:
-            width = y.shape[-1]
             y, states = rows[:, :width], rows[:, width:]
         dx, dstate, dfresh, dweights = torch.ops.elman.scan_backward(
             dy,

@@ -68,6 +68,8 @@ def scan(
         y, states = rows[:, : plan.y_width], rows[:, plan.y_width :]
     u = call.project()
     kept = u if keep and plan.keeps_u else empty(x, layout.rows if keep else 0, plan.kept_width)
+    if plan.kept_padding:
+        kept[:, -plan.kept_padding :] = 0
 
     arrays = {"u": Array(u), "y": Array(y), "kept": Array(kept), **call.masks}
     finals: dict[str, Tensor] = {}

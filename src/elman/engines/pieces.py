@@ -1,9 +1,9 @@
 """A long sequence piece by piece, the state carried from one to the next: for less memory, or for time linear in the length.
 
-Recomputed, only the states between pieces are kept for the backward pass. There, piece by piece from the last to the first, the
-forward pass is run again, this time keeping what the reverse reads. So what is kept at any moment belongs to one piece, however
-long the sequence is. Not recomputed, all is kept, but no array that is made on the way has more than a piece's steps: memory of
-hundreds of megabytes, fresh for each operation, takes longer to come by than to fill.
+Recomputed, only the states between pieces are kept for the backward pass, and all of the last piece, with which it begins.
+Then, piece by piece towards the first, the forward pass is run again, this time keeping what the reverse reads. So what is kept
+at any moment belongs to one piece, however long the sequence is. Not recomputed, all is kept, but no array that is made on the
+way has more than a piece's steps: hundreds of fresh megabytes for each operation take longer to come by than to fill.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,8 @@ from elman.cells import Cell, Masks, State, Weights, map_state
 from elman.engines.direction import in_reverse
 from elman.engines.parts import cut, join
 
-# A fifth of the sequence, but neither so short that each call's own cost counts nor so long that memory does.
-_PARTS, _SHORTEST, _LONGEST = 5, 16, 256
+# A sixth of the sequence, but neither so short that each call's own cost counts nor so long that memory does.
+_PARTS, _SHORTEST, _LONGEST = 6, 16, 256
 # Bytes of the input of a piece that isn't recomputed, and what its steps are a multiple of: the chunks of any cell.
 _BYTES, _MULTIPLE = 1 << 22, 256
 
@@ -61,14 +61,15 @@ def scan_in_pieces(
     kind = type(state)
     outputs, sequences = [], []
     # Cut at once, not slice by slice, whose gradients would each fill an array of T steps.
-    for index, x_tBD in enumerate(cut(x_TBD, size)):
+    pieces = cut(x_TBD, size)
+    for index, x_tBD in enumerate(pieces):
         start = index * size
         lengths = None if lengths_B is None else (lengths_B - start).clamp(0, min(size, steps - start))
         reset = None if reset_TB is None else reset_TB[start : start + size]
         if masks:
             options["masks"] = {n: m[start : start + size] if m.dim() == 3 else m for n, m in masks.items()}
         arguments = (cell, weights, x_tBD, state, lengths, reset)
-        if recompute:
+        if recompute and index < len(pieces) - 1:
             y_tBH, state, *states = checkpoint(
                 scan, *arguments, **options, use_reentrant=False, preserve_rng_state=False
             )

@@ -66,6 +66,8 @@ class CellPrograms:
     # By its name what is made of weights alone, in order.
     derived: list[tuple[str, Derived]]
     kept_width: int
+    # How many columns of it, the last ones, no step writes.
+    kept_padding: int
     training: Program
     inference: Program
     backward: Program
@@ -135,6 +137,7 @@ def programs_of(cell: Cell, all_states: bool = False, masked: bool = False) -> C
         | {name: (derived.width,) for name, derived in step.derived.items()},
         derived=list(step.derived.items()),
         kept_width=step.u_width if _is_projected(cell) and "u" in backward.arrays else back.kept_width,
+        kept_padding=back.kept_padding,
         training=training,
         inference=inference,
         backward=backward,

@@ -39,6 +39,8 @@ class Reverse:
     # Forward nodes to keep, and the column of each.
     kept: dict[Node, int] = field(default_factory=dict)
     kept_width: int = 0
+    # How many columns of it, the last ones, nobody writes.
+    kept_padding: int = 0
 
 
 # Columns of what is kept are rounded up to so many where numbers stand among them: a line of a cache in float32.
@@ -58,7 +60,8 @@ def reverse(step: TracedStep, sequences: tuple[str, ...]) -> Reverse:
         columns[node] = width
         width += max(node.width, 1)
     found = _reverse(step, sequences, columns)
-    found.kept_width = -(-width // _LINE) * _LINE
+    found.kept_padding = -width % _LINE
+    found.kept_width = width + found.kept_padding
     return found
 
 
