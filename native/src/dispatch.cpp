@@ -93,9 +93,10 @@ const Kernels& kernels() {
 
 const Variant& variant(int32_t real_bytes, int32_t precision) {
     const Kernels& k = kernels();
-    if (real_bytes == 8) return k.f64;
+    const Kernels& full = k.full ? *k.full : k;
+    if (real_bytes == 8) return full.f64;
     if (precision == ELMAN_BF16 && k.bf16.steps) return k.bf16;
-    return precision == ELMAN_BF16X3 && k.bf16x3.steps ? k.bf16x3 : k.f32;
+    return precision == ELMAN_BF16X3 && k.bf16x3.steps ? k.bf16x3 : full.f32;
 }
 
 }  // namespace

@@ -8,7 +8,9 @@
 #elif defined(ELMAN_HAS_BF16)
 #include "bf16.h"
 #endif
+#if !defined(ELMAN_HAS_TILES)
 #include "chunks.h"
+#endif
 #include "product.h"
 #include "sequence.h"
 
@@ -67,15 +69,20 @@ bool pays() {
 
 const elman::Kernels elman::ELMAN_JOIN(kernels_, ELMAN_KERNELS) = {
     ELMAN_TEXT(ELMAN_KERNELS),
-    {run_steps<Full<float>>, run_workspace<Full<float>>, multiply<Full<float>>, run_chunks<float>, chunks_workspace<float>},
-    {run_steps<Full<double>>, run_workspace<Full<double>>, multiply<Full<double>>, run_chunks<double>, chunks_workspace<double>},
 #if defined(ELMAN_HAS_TILES)
-    {run_steps<Parts<1>>, run_workspace<Parts<1>>, multiply<Parts<1>>, run_chunks<float>, chunks_workspace<float>},
-    {run_steps<Parts<2>>, run_workspace<Parts<2>>, multiply<Parts<2>>, run_chunks<float>, chunks_workspace<float>},
+    // Products that are no tiles' gain nothing from sixteen rows at a time.
+    {},
+    {},
+    {run_steps<Parts<1>>, run_workspace<Parts<1>>, multiply<Parts<1>>, nullptr, nullptr},
+    {run_steps<Parts<2>>, run_workspace<Parts<2>>, multiply<Parts<2>>, nullptr, nullptr},
     product_workspace,
     pays<Parts<1>>,
-#elif defined(ELMAN_HAS_BF16)
-    {run_steps<Pairs>, run_workspace<Pairs>, multiply<Pairs>, run_chunks<float>, chunks_workspace<float>},
+    &elman::kernels_avx512bf16,
+#else
+    {run_steps<Full<float>>, run_workspace<Full<float>>, multiply<Full<float>>, run_chunks<float>, chunks_workspace<float>},
+    {run_steps<Full<double>>, run_workspace<Full<double>>, multiply<Full<double>>, run_chunks<double>, chunks_workspace<double>},
+#if defined(ELMAN_HAS_BF16)
+    {run_steps<Pairs>, run_workspace<Pairs>, multiply<Pairs>, nullptr, nullptr},
     {},
     product_workspace,
     pays<Pairs>,
@@ -83,6 +90,8 @@ const elman::Kernels elman::ELMAN_JOIN(kernels_, ELMAN_KERNELS) = {
     {},
     {},
     product_workspace,
+    nullptr,
+#endif
     nullptr,
 #endif
 };

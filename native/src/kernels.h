@@ -14,11 +14,12 @@ struct Variant {
 
 struct Kernels {
     const char* name;
-    Variant f32, f64;
+    Variant f32, f64;  // null pointers where they are those of `full`
     Variant bf16, bf16x3;  // null pointers where there are no such products
     int64_t (*product_workspace)(const elman_product*);
     // Whether, on this processor, products of that kind are right, and faster than full ones; null: nothing to ask.
     bool (*pays)();
+    const Kernels* full;
 };
 
 extern const Kernels kernels_base;
