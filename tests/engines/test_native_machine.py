@@ -102,7 +102,8 @@ def test_an_instruction_set_that_is_not_there_is_refused_and_nothing_changes() -
 
 
 @pytest.mark.parametrize(
-    ("asked", "expected"), [*((isa, [isa]) for isa in ISAS), ("nowhere", ISAS[-3:]), ("", ISAS[-3:])]
+    ("asked", "expected"),
+    [*((isa, [isa]) for isa in dict.fromkeys([ISAS[0], ISAS[-1]])), ("nowhere", ISAS[-3:]), ("", ISAS[-3:])],
 )
 def test_the_environment_chooses_the_instruction_set(asked: str, expected: list[str]) -> None:
     """ELMAN_ISA names one; a name that this machine doesn't know is said, and one of the best is used: those that are best in
