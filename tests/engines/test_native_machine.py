@@ -31,6 +31,8 @@ from elman.engines import Engine
 from elman.testing import instruction_sets, using_instruction_set
 
 ISAS = instruction_sets()
+# One of these is used by itself: which, of those that differ in their products of bf16, a small product decides.
+BEST = ISAS[ISAS.index("avx512") :] if "avx512" in ISAS else ISAS[-1:]
 
 
 @pytest.fixture(params=ISAS)
@@ -103,11 +105,10 @@ def test_an_instruction_set_that_is_not_there_is_refused_and_nothing_changes() -
 
 @pytest.mark.parametrize(
     ("asked", "expected"),
-    [*((isa, [isa]) for isa in dict.fromkeys([ISAS[0], ISAS[-1]])), ("nowhere", ISAS[-3:]), ("", ISAS[-3:])],
+    [*((isa, [isa]) for isa in dict.fromkeys([ISAS[0], ISAS[-1]])), ("nowhere", BEST), ("", BEST)],
 )
 def test_the_environment_chooses_the_instruction_set(asked: str, expected: list[str]) -> None:
-    """ELMAN_ISA names one; a name that this machine doesn't know is said, and one of the best is used: those that are best in
-    bf16 only where a processor is faster in it."""
+    """ELMAN_ISA names one; a name that this machine doesn't know is said, and one of the best is used."""
     code = (
         "import torch, elman; from elman import _native\n"
         "y, _ = elman.LSTM(3, 5)(torch.ones(4, 2, 3)); y.sum().backward()\n"

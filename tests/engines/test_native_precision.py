@@ -12,7 +12,7 @@ from laws import Case, LeakyCell, NormedLSTMCell, Results, by_engine, random_cas
 from torch import Tensor
 
 from elman.cells import Cell, ElmanCell, GRUCell, LSTMCell
-from elman.engines import Engine
+from elman.engines import Engine, native
 
 STEPS = 512
 CELLS: dict[str, Callable[[int], Cell]] = {
@@ -100,8 +100,8 @@ def assert_as_good_as_halves_allow(actual: Results, name: str, hidden: int, batc
 
 
 def assert_as_good_as_high_allows(actual: Results, name: str, hidden: int, batch: int, steps: int = STEPS) -> None:
-    """Within 5e-5; of a cell that bears products of halves badly, a hundredth of what PyTorch loses by them."""
-    assert_within(5e-5, 1 / 100, actual, name, hidden, batch, steps)
+    """Within 5e-5; if there are such products, of a cell that bears halves badly a hundredth of what PyTorch loses by them."""
+    assert_within(5e-5, 1 / 100 if native.has_precision("high") else 0, actual, name, hidden, batch, steps)
 
 
 def assert_within(limit: float, share: float, actual: Results, name: str, hidden: int, batch: int, steps: int) -> None:

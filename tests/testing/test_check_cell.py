@@ -125,8 +125,7 @@ def test_every_cell_keeps_the_laws_on_every_engine(cell: Cell) -> None:
     assert {checked.engine for checked in report.laws} == {None, *report.engines}
 
 
-# What the tests above don't run under: the last one is used by itself, or one that differs from it in products of bf16 alone.
-@pytest.mark.parametrize("name", [name for name in instruction_sets()[:-1] if not name.startswith("avx512")])
+@pytest.mark.parametrize("name", instruction_sets())
 @pytest.mark.parametrize("kind", list(CELLS.values()), ids=list(CELLS))
 def test_every_cell_keeps_the_laws_under_every_instruction_set(kind: type[Cell], name: str) -> None:
     cell = _with_all_options(kind)
